@@ -1,0 +1,26 @@
+"""Embedder: pictures and texts to one space. The contract the photo library and the evaluations rely on."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from isthmus.images.views import Fit, Views
+
+
+class Embedder(Protocol):
+    """Maps pictures and texts to unit vectors whose dot product is their similarity."""
+
+    name: str
+    dim: int
+    fit: Fit
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex hash over all weights and the Fit: vectors under different fingerprints are never compared."""
+
+    def images(self, views: Sequence[Views]) -> Tensor:
+        """[B, dim] float32, unit length, on the embedder's device."""
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """[B, dim] float32, unit length, on the embedder's device."""
