@@ -60,7 +60,11 @@ class _Lines:
         self.last = time.monotonic()
         rate = self.done / max(self.last - self.start, 1e-9)
         of = f"/{self.total}" if self.total is not None else ""
-        left = f", {(self.total - self.done) / rate:.0f} s left" if self.total and rate and self.done < self.total else ""
+        left = (
+            f", {(self.total - self.done) / rate:.0f} s left"
+            if self.total and rate and self.done < self.total
+            else ""
+        )
         note = f", {self.note}" if self.note else ""
         line = f"{self.label}: {self.done}{of} {self.unit}, {rate:.1f}/s{left}{note}"
         sys.stderr.write(line + "\n")
@@ -92,6 +96,8 @@ def _bar(label: str, total: int | None, unit: str) -> Iterator[Progress]:
                 nonlocal done
                 done += n
                 rate = f"{done / max(time.monotonic() - start, 1e-9):.1f}/s"
-                rich.update(task, advance=n, rate=rate, **({"note": note} if note else {}))
+                if note:
+                    rich.update(task, note=note)
+                rich.update(task, advance=n, rate=rate)
 
         yield Bar()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 INDEX = "model.safetensors.index.json"
+WHOLE = ("model.safetensors", "open_clip_model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Checkpoint:
         """config.json. Raises CorruptPart where it is missing."""
         config = self.json("config.json")
         if config is None:
-            raise CorruptPart(f"{self.folder} has no config.json", todo="name a folder in Hugging Face layout")
+            raise CorruptPart(
+                f"{self.folder} has no config.json", todo="name a folder in Hugging Face layout"
+            )
         return config
 
     @cached_property
@@ -58,9 +61,11 @@ class Checkpoint:
             missing = [name for name in names if self.path(name) is None]
             if missing or not names:
                 lost = missing[0] if missing else "every shard"
-                raise CorruptPart(f"{self.folder} lacks {lost}", why=f"{INDEX} names it", todo="fetch it again")
+                raise CorruptPart(
+                    f"{self.folder} lacks {lost}", why=f"{INDEX} names it", todo="fetch it again"
+                )
             return tuple(self.folder / name for name in names)
-        single = self.path("model.safetensors")
+        single = next((path for file in WHOLE if (path := self.path(file))), None)
         if single is None:
             raise CorruptPart(
                 f"{self.folder} has no model.safetensors",
@@ -89,7 +94,7 @@ class Checkpoint:
         for shard in self.shards:
             try:
                 with safe_open(shard, framework="pt") as file:
-                    for key in file.keys():  # noqa: SIM118: safe_open is not a dict
+                    for key in file.keys():  # noqa: SIM118
                         if key.startswith(prefix):
                             found[key[len(prefix) :]] = file.get_tensor(key)
             except SafetensorError as error:

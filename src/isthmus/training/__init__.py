@@ -1,1 +1,1 @@
-""""""
+"""Make a model: data, recipes, and the loops that follow them."""

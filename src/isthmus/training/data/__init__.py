@@ -1,0 +1,1 @@
+"""Pictures with words that can be installed, and pictures made from them."""

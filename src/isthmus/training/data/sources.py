@@ -1,0 +1,150 @@
+"""Three installable sets of drawn and cut-out pictures with captions: stamps, clip art, emoji.
+
+None is copied into this project: each is read where its own package installed it.
+- stamps: Debian `tuxpaint-stamps-default` (GPL-2), photo cut-outs and drawings, each with a sentence.
+- clip art: Debian `openclipart-svg` (public domain), SVG with a title and keywords.
+- emoji: npm `openmoji` 17 (CC-BY-SA-4.0), SVG with an annotation and tags.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from xml.etree import ElementTree
+
+from PIL import Image
+
+from isthmus.errors import MissingPart
+
+STAMPS = Path("/usr/share/tuxpaint/stamps")
+CLIPART = Path("/usr/share/openclipart/svg")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture file and what is said of it. `captions[0]` is the fullest; the others say less or say it again.
+
+    `concept` names what splits keep together: two samples of one concept never lie on both sides of a split.
+    """
+
+    source: str
+    path: Path
+    captions: tuple[str, ...]
+    concept: str
+
+
+def stamps(root: Path = STAMPS) -> list[Sample]:
+    """Stamps with an English caption, ordered by path. Raises MissingPart where the package is not installed."""
+    _require(root, "stamps", "apt-get install tuxpaint-stamps-default")
+    found = []
+    for path in sorted([*root.rglob("*.png"), *root.rglob("*.svg")]):
+        text = path.with_suffix(".txt")
+        if not text.is_file() or path.stem.endswith(("_mirror", "_flip")):
+            continue
+        lines = text.read_text(encoding="utf-8", errors="replace").splitlines()
+        caption = lines[0].strip() if lines else ""
+        if caption and "=" not in caption:
+            found.append(Sample("stamps", path, (caption,), concept_of(caption)))
+    return found
+
+
+def clipart(root: Path = CLIPART) -> list[Sample]:
+    """Clip art whose title or keywords name what is drawn, ordered by path. Raises MissingPart."""
+    _require(root, "clip art", "apt-get install openclipart-svg")
+    found = []
+    for path in sorted(root.rglob("*.svg")):
+        captions = tuple(_clipart_captions(path))
+        if captions:
+            found.append(Sample("clipart", path, captions, concept_of(captions[0])))
+    return found
+
+
+def emoji(root: Path) -> list[Sample]:
+    """OpenMoji in colour without skin-tone variants, ordered by code. `root` is the unpacked npm package.
+
+    Raises MissingPart where there is none.
+    """
+    table = root / "data" / "openmoji.json"
+    _require(table, "emoji", "npm pack openmoji@17, unpack it and give the folder")
+    found = []
+    for entry in json.loads(table.read_text(encoding="utf-8")):
+        path = root / "color" / "svg" / f"{entry['hexcode']}.svg"
+        if entry["skintone"] or not path.is_file():
+            continue
+        name = entry["annotation"].replace("flag: ", "flag of ")
+        tags = [tag.strip() for tag in f"{entry['tags']},{entry['openmoji_tags']}".split(",")]
+        tags = [tag for tag in dict.fromkeys(tags) if tag and tag != name]
+        captions = (name, *([", ".join(tags[:6])] if tags else []))
+        found.append(Sample("emoji", path, captions, concept_of(name)))
+    return found
+
+
+def render(sample: Sample, side: int) -> Image.Image:
+    """The picture as RGBA, its longer side `side` pixels (PNG: at most its own size).
+
+    Raises MissingPart without the `train` extra, ValueError where the SVG cannot be drawn.
+    """
+    if sample.path.suffix == ".png":
+        image = Image.open(sample.path).convert("RGBA")
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        return image
+    try:
+        import resvg_py
+    except ImportError:
+        raise MissingPart("SVG pictures need resvg-py", todo="pip install 'isthmus[train]'") from None
+    drawn = resvg_py.svg_to_bytes(svg_path=str(sample.path), width=side, height=side, dpi=96)
+    return Image.open(BytesIO(bytes(drawn))).convert("RGBA")
+
+
+def concept_of(caption: str) -> str:
+    """Caption -> its concept: lower case, letters only, no article, no plural s.
+
+    "A cat.", "Cats" and "the cat" are one concept; "a black cat" is another.
+    """
+    words = re.findall(r"[^\W\d_]+", caption.lower())
+    words = [word for word in words if word not in {"a", "an", "the", "some", "of", "this", "is"}] or words
+    return " ".join(
+        word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+        for word in words
+    )
+
+
+def _require(path: Path, what: str, todo: str) -> None:
+    if not path.exists():
+        raise MissingPart(f"{what} not found", why=f"no {path}", todo=todo)
+
+
+_DC = "{http://purl.org/dc/elements/1.1/}"
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+# titles and keywords that say nothing about what is drawn
+_NOISE = re.compile(
+    r"@|https?:|^untitled|^unnamed|^no title|\.svg$|^\d+$|^(clip ?art|image|media|color|colour|unsorted|hash)$|collection|^part of",
+    re.I,
+)
+
+
+def _clipart_captions(path: Path) -> Iterator[str]:
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, UnicodeDecodeError):
+        return
+    title = root.find(f".//{_DC}title")
+    words = [item.text or "" for item in root.iterfind(f".//{_DC}subject//{_RDF}li")]
+    keywords = [word for word in dict.fromkeys(map(_clean, words)) if word and not _NOISE.search(word)]
+    name = _clean(title.text or "") if title is not None else ""
+    if name and not _NOISE.search(name):
+        yield name
+    elif keywords:
+        name = keywords[0]
+        yield name
+    if name and len(keywords) > 1:
+        yield ", ".join(keywords[:6])
+
+
+def _clean(text: str) -> str:
+    """ "red_house 01" -> "red house"."""
+    text = re.sub(r"[_\-]+", " ", text)
+    text = re.sub(r"\b\d+\b", " ", text)
+    return " ".join(text.split()).strip(" .,").lower()

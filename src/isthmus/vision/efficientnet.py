@@ -1,0 +1,200 @@
+"""EfficientNet-Lite: the default encoder. A convolutional network whose last grid of features serves as tokens.
+
+Source: Tan & Le, 2019 (arXiv 1905.11946); the Lite variants (no squeeze-excitation, ReLU6, stem and head not
+scaled) are TensorFlow's, and so are the weights: hence "same" padding that depends on the input size, and a batch
+norm epsilon of 1e-3.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from isthmus.checkpoints import Checkpoint
+from isthmus.errors import CorruptPart
+from isthmus.images.boxes import patch_boxes
+from isthmus.images.fits import Squash
+from isthmus.images.views import Fit, Views
+from isthmus.vision.features import Features
+
+# kernel, stride, expansion, output channels, repeats: the B0 stages before scaling (Tan & Le, table 1)
+STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+STRIDE = 32
+WIDTH = 1280
+
+
+@dataclass(frozen=True)
+class LiteConfig:
+    """width and depth multiply the channels and repeats of B0; size is the side in pixels it was trained at."""
+
+    width: float
+    depth: float
+    size: int
+
+
+LITE = {
+    "efficientnet-lite0": LiteConfig(width=1.0, depth=1.0, size=224),
+    "efficientnet-lite1": LiteConfig(width=1.0, depth=1.1, size=240),
+    "efficientnet-lite2": LiteConfig(width=1.1, depth=1.2, size=260),
+}
+
+
+class EfficientNetLite(nn.Module):
+    """pixels [B, 3, H, W] -> grid [B, 1280, ceil(H/32), ceil(W/32)]; `classify` -> logits over ImageNet's classes."""
+
+    def __init__(self, config: LiteConfig, classes: int = 1000) -> None:
+        super().__init__()
+        self.stem = ConvNorm(3, 32, kernel=3, stride=2)
+        blocks: list[nn.Module] = []
+        channels = 32
+        for stage, (kernel, stride, expansion, wide, repeats) in enumerate(STAGES):
+            out = _round_channels(wide * config.width)
+            ends = stage in (0, len(STAGES) - 1)  # Lite keeps the depth of the first and the last stage
+            for i in range(repeats if ends else math.ceil(repeats * config.depth)):
+                blocks.append(InvertedResidual(channels, out, kernel, stride if i == 0 else 1, expansion))
+                channels = out
+        self.blocks = nn.Sequential(*blocks)
+        self.head = ConvNorm(channels, WIDTH, kernel=1)
+        self.classifier = nn.Linear(WIDTH, classes)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        grid: Tensor = self.head(self.blocks(self.stem(pixels)))
+        return grid
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """pooled [B, 1280], the mean over the grid -> logits [B, classes]."""
+        logits: Tensor = self.classifier(pooled)
+        return logits
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter each channel, project; a residual where shapes allow (MobileNetV2)."""
+
+    def __init__(self, channels: int, out: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = channels * expansion
+        self.expand = ConvNorm(channels, wide, kernel=1) if expansion > 1 else nn.Identity()
+        self.depthwise = ConvNorm(wide, wide, kernel=kernel, stride=stride, groups=wide)
+        self.project = ConvNorm(wide, out, kernel=1, activate=False)
+        self.residual = stride == 1 and channels == out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.project(self.depthwise(self.expand(x)))
+        return x + y if self.residual else y
+
+
+class ConvNorm(nn.Module):
+    """Convolution with batch norm folded into it at conversion, TensorFlow's "same" padding, ReLU6."""
+
+    def __init__(
+        self, channels: int, out: int, *, kernel: int, stride: int = 1, groups: int = 1, activate: bool = True
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, out, kernel, stride, groups=groups)
+        self.activate = activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, stride = self.conv.kernel_size[0], self.conv.stride[0]
+        if kernel > 1:
+            high, wide = (_same_padding(side, kernel, stride) for side in x.shape[-2:])
+            if high == wide and high[0] == high[1]:
+                x = F.conv2d(x, self.conv.weight, self.conv.bias, stride, high[0], 1, self.conv.groups)
+            else:
+                x = self.conv(F.pad(x, (*wide, *high)))
+        else:
+            x = self.conv(x)
+        return F.relu6(x) if self.activate else x
+
+
+class EfficientNetEncoder:
+    """The default Encoder: one token per cell of the last grid, pooled = their mean.
+
+    `encode` takes Views of any one or several shapes; each shape is one batch.
+    """
+
+    def __init__(self, name: str, net: EfficientNetLite, fit: Fit, weights: str) -> None:
+        self.name, self.net, self.fit, self.width = name, net.eval().requires_grad_(False), fit, WIDTH
+        self._weights = weights
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(f"{self._weights}:{self.fit.fingerprint}".encode()).hexdigest()[:16]
+
+    @torch.inference_mode()
+    def encode(self, views: Sequence[Views]) -> Features:
+        """Features of B pictures; N is the largest number of cells over all views of one picture."""
+        flat = [(i, view) for i, picture in enumerate(views) for view in picture.views]
+        cells: list[Tensor | None] = [None] * len(flat)
+        shapes: dict[tuple[int, ...], list[int]] = {}
+        for j, (_, view) in enumerate(flat):
+            shapes.setdefault(view.pixels.shape, []).append(j)
+        weight = self.net.stem.conv.weight
+        boxes: list[Tensor | None] = [None] * len(flat)
+        for members in shapes.values():
+            pixels = torch.stack([torch.from_numpy(flat[j][1].pixels) for j in members])
+            pixels = pixels.to(weight.device, weight.dtype, memory_format=torch.channels_last)
+            grid = self.net(pixels)
+            rows, columns = grid.shape[-2:]
+            tokens = grid.flatten(2).transpose(1, 2).float()
+            for k, j in enumerate(members):
+                cells[j] = tokens[k]
+                boxes[j] = torch.from_numpy(patch_boxes(flat[j][1].box, rows, columns))
+        return _pad(len(views), flat_owner=[i for i, _ in flat], cells=cells, boxes=boxes)
+
+    @torch.inference_mode()
+    def classify(self, features: Features) -> Tensor:
+        """[B, 1000] probabilities over ImageNet's classes, float32."""
+        weight = self.net.classifier.weight
+        return self.net.classify(features.pooled.to(weight.dtype)).float().softmax(-1)
+
+
+def load_efficientnet(
+    checkpoint: Checkpoint, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+) -> EfficientNetEncoder:
+    """The encoder of a converted `default/efficientnet-lite*` checkpoint. Raises CorruptPart on foreign weights."""
+    config = checkpoint.config
+    variant = config.get("variant")
+    if variant not in LITE:
+        raise CorruptPart(
+            f"{checkpoint.folder} is no EfficientNet-Lite", todo=f"variants are {', '.join(LITE)}"
+        )
+    with torch.device("meta"):
+        net = EfficientNetLite(LITE[variant])
+    try:
+        net.load_state_dict(checkpoint.tensors(), strict=True, assign=True)
+    except RuntimeError as error:
+        raise CorruptPart(f"{checkpoint.folder} does not fit {variant}", why=str(error)) from None
+    net = net.to(device=device, dtype=dtype or torch.float32, memory_format=torch.channels_last)
+    size = LITE[variant].size
+    # (x - 127) / 128 on bytes, as the network was trained
+    fit = Squash(size=(size, size), mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+    return EfficientNetEncoder(checkpoint.name, net, fit, checkpoint.fingerprint)
+
+
+def _pad(
+    pictures: int, flat_owner: list[int], cells: list[Tensor | None], boxes: list[Tensor | None]
+) -> Features:
+    raise NotImplementedError
+
+
+def _same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """TensorFlow's: enough zeros that the output has ceil(side / stride) cells, the odd one at the end."""
+    total = max((math.ceil(side / stride) - 1) * stride + kernel - side, 0)
+    return total // 2, total - total // 2
+
+
+def _round_channels(channels: float, divisor: int = 8) -> int:
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded if rounded >= 0.9 * channels else rounded + divisor
