@@ -29,6 +29,8 @@ class Part:
     licence: str
     variant: str = ""
     """Set where the file needs converting: the architecture its converted config.json names."""
+    needed: bool = True
+    """False for a part only experiments use, whose package is not among our dependencies."""
 
     @property
     def source(self) -> Path:
@@ -84,6 +86,7 @@ PARTS = (
         size=21_946_926,
         licence="Apache-2.0",
         variant="efficientnet-lite1",
+        needed=False,
     ),
     Part(
         name="default/efficientnet-lite2",
@@ -95,6 +98,7 @@ PARTS = (
         size=24_666_229,
         licence="Apache-2.0",
         variant="efficientnet-lite2",
+        needed=False,
     ),
     Part(
         name="default/minilm",

@@ -23,7 +23,7 @@ def resolve(name: str) -> Checkpoint:
     """
     if name.startswith("default/"):
         return open_part(name)
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return _with_safetensors(Checkpoint(name=name, folder=Path(name), origin="folder"))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
         raise InputError(
@@ -34,6 +34,7 @@ def resolve(name: str) -> Checkpoint:
 
 def _from_hub(name: str) -> Checkpoint:
     # imported here: the default parts never need the hub's client
+    from httpx import HTTPError
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -62,7 +63,7 @@ def _from_hub(name: str) -> Checkpoint:
         raise MissingPart(
             f"the hub knows no {repository}", todo="check the name, or set HF_TOKEN if private"
         ) from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError) as error:
         raise MissingPart(
             f"{repository} is not in the cache and the hub cannot be reached",
             why=type(error).__name__,

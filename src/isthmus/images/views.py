@@ -22,6 +22,21 @@ class Picture:
     image: Image.Image
     width: int
     height: int
+    reduced: int = 1
+    """One pixel of `image` stands for `reduced` x `reduced` of the original; the last may reach beyond its edge."""
+    inset: tuple[float, float] = (0.0, 0.0)
+    """Where in `image` the original's left and top edges lie: above 0 where that last pixel was turned to the front."""
+
+    def __post_init__(self) -> None:
+        expected = (-(-self.width // self.reduced), -(-self.height // self.reduced))
+        if self.image.size != expected:
+            raise ValueError(f"a picture reduced {self.reduced} times has {expected} pixels, not {self.image.size}")
+
+    def within(self, box: "Box") -> tuple[float, float, float, float]:
+        """`box` in pixels of `image`: left, top, right, bottom."""
+        x, y = self.inset
+        k = self.reduced
+        return box.left / k + x, box.top / k + y, box.right / k + x, box.bottom / k + y
 
 
 @dataclass(frozen=True)

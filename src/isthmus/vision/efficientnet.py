@@ -9,17 +9,19 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.checkpoints import Checkpoint
-from isthmus.errors import CorruptPart
+from isthmus.errors import CorruptPart, InputError
 from isthmus.images.boxes import patch_boxes
-from isthmus.images.fits import Squash
+from isthmus.images.fits import Letterbox
 from isthmus.images.views import Fit, Views
-from isthmus.vision.features import Features
+from isthmus.vision.features import Features, pad
 
 # kernel, stride, expansion, output channels, repeats: the B0 stages before scaling (Tan & Le, table 1)
 STAGES = (
@@ -31,7 +33,7 @@ STAGES = (
     (5, 2, 6, 192, 4),
     (3, 1, 6, 320, 1),
 )
-STRIDE = 32
+WHITE = (255, 255, 255)
 WIDTH = 1280
 
 
@@ -52,7 +54,7 @@ LITE = {
 
 
 class EfficientNetLite(nn.Module):
-    """pixels [B, 3, H, W] -> grid [B, 1280, ceil(H/32), ceil(W/32)]; `classify` -> logits over ImageNet's classes."""
+    """pixels [B, 3, H, W] -> grid [B, 1280, ceil(H/32), ceil(W/32)]. The classifier is kept beside it."""
 
     def __init__(self, config: LiteConfig, classes: int = 1000) -> None:
         super().__init__()
@@ -72,11 +74,6 @@ class EfficientNetLite(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         grid: Tensor = self.head(self.blocks(self.stem(pixels)))
         return grid
-
-    def classify(self, pooled: Tensor) -> Tensor:
-        """pooled [B, 1280], the mean over the grid -> logits [B, classes]."""
-        logits: Tensor = self.classifier(pooled)
-        return logits
 
 
 class InvertedResidual(nn.Module):
@@ -132,32 +129,45 @@ class EfficientNetEncoder:
     def fingerprint(self) -> str:
         return hashlib.sha256(f"{self._weights}:{self.fit.fingerprint}".encode()).hexdigest()[:16]
 
-    @torch.inference_mode()
+    # no_grad, not inference_mode: a connector trained on these tokens saves them for its backward pass
+    @torch.no_grad()
     def encode(self, views: Sequence[Views]) -> Features:
-        """Features of B pictures; N is the largest number of cells over all views of one picture."""
-        flat = [(i, view) for i, picture in enumerate(views) for view in picture.views]
-        cells: list[Tensor | None] = [None] * len(flat)
-        shapes: dict[tuple[int, ...], list[int]] = {}
-        for j, (_, view) in enumerate(flat):
-            shapes.setdefault(view.pixels.shape, []).append(j)
-        weight = self.net.stem.conv.weight
-        boxes: list[Tensor | None] = [None] * len(flat)
-        for members in shapes.values():
-            pixels = torch.stack([torch.from_numpy(flat[j][1].pixels) for j in members])
-            pixels = pixels.to(weight.device, weight.dtype, memory_format=torch.channels_last)
-            grid = self.net(pixels)
-            rows, columns = grid.shape[-2:]
-            tokens = grid.flatten(2).transpose(1, 2).float()
-            for k, j in enumerate(members):
-                cells[j] = tokens[k]
-                boxes[j] = torch.from_numpy(patch_boxes(flat[j][1].box, rows, columns))
-        return _pad(len(views), flat_owner=[i for i, _ in flat], cells=cells, boxes=boxes)
+        """Features of B pictures, in the network's dtype. Views of one shape go through the network together.
 
-    @torch.inference_mode()
-    def classify(self, features: Features) -> Tensor:
-        """[B, 1000] probabilities over ImageNet's classes, float32."""
-        weight = self.net.classifier.weight
-        return self.net.classify(features.pooled.to(weight.dtype)).float().softmax(-1)
+        A picture's tokens are those of its views, one after the other; `pooled` is the mean over the first view.
+        Raises InputError where there are no pictures.
+        """
+        flat = [view for picture in views for view in picture.views]
+        if not flat:
+            raise InputError("there is nothing to encode", why="no pictures were given")
+        shapes: dict[tuple[int, ...], list[int]] = {}
+        for at, view in enumerate(flat):
+            shapes.setdefault(view.pixels.shape, []).append(at)
+        weight = self.net.stem.conv.weight
+        tokens: dict[int, Tensor] = {}
+        boxes: dict[int, Tensor] = {}
+        for members in shapes.values():
+            pixels = torch.from_numpy(np.stack([flat[at].pixels for at in members]))
+            grid = self.net(pixels.to(weight.device, weight.dtype, memory_format=torch.channels_last))
+            rows, columns = grid.shape[-2:]
+            for at, cells in zip(members, grid.flatten(2).transpose(1, 2), strict=True):
+                tokens[at] = cells
+                boxes[at] = torch.from_numpy(patch_boxes(flat[at].box, rows, columns))
+        starts = [0, *accumulate(len(picture.views) for picture in views)]
+        spans = [range(start, end) for start, end in pairwise(starts)]
+        # the mean in float32: bf16 keeps 8 bits, too few for a sum of 49 cells
+        pooled = torch.stack([tokens[span.start].float().mean(0) for span in spans])
+        return pad(
+            [torch.cat([tokens[at] for at in span]) for span in spans],
+            [torch.cat([boxes[at] for at in span]) for span in spans],
+            pooled,
+        )
+
+    @torch.no_grad()
+    def classify(self, pooled: Tensor) -> Tensor:
+        """pooled [B, 1280] -> logits [B, 1000] over ImageNet-1k's classes, float32."""
+        head = self.net.classifier
+        return F.linear(pooled.float(), head.weight.float(), head.bias.float())
 
 
 def load_efficientnet(
@@ -167,26 +177,19 @@ def load_efficientnet(
     config = checkpoint.config
     variant = config.get("variant")
     if variant not in LITE:
-        raise CorruptPart(
-            f"{checkpoint.folder} is no EfficientNet-Lite", todo=f"variants are {', '.join(LITE)}"
-        )
+        raise CorruptPart(f"{checkpoint.folder} is no EfficientNet-Lite", todo=f"variants are {', '.join(LITE)}")
     with torch.device("meta"):
         net = EfficientNetLite(LITE[variant])
     try:
         net.load_state_dict(checkpoint.tensors(), strict=True, assign=True)
     except RuntimeError as error:
         raise CorruptPart(f"{checkpoint.folder} does not fit {variant}", why=str(error)) from None
-    net = net.to(device=device, dtype=dtype or torch.float32, memory_format=torch.channels_last)
+    net = net.to(device=device, dtype=dtype or torch.float32)
+    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch documents it, its stub lacks it
     size = LITE[variant].size
     # (x - 127) / 128 on bytes, as the network was trained
-    fit = Squash(size=(size, size), mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+    fit = Letterbox(size=size, fill=WHITE, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
     return EfficientNetEncoder(checkpoint.name, net, fit, checkpoint.fingerprint)
-
-
-def _pad(
-    pictures: int, flat_owner: list[int], cells: list[Tensor | None], boxes: list[Tensor | None]
-) -> Features:
-    raise NotImplementedError
 
 
 def _same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:

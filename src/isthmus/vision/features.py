@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from isthmus.images.views import Fit, Views
 
@@ -36,3 +38,16 @@ class Encoder(Protocol):
         """Hex hash over weights, architecture and Fit: features under different fingerprints never mix."""
 
     def encode(self, views: Sequence[Views]) -> Features: ...
+
+
+def pad(tokens: Sequence[Tensor], boxes: Sequence[Tensor], pooled: Tensor) -> Features:
+    """Features of B pictures from each one's tokens [N_i, D] and boxes [N_i, 4]; zeros fill up to the longest."""
+    counts = torch.tensor([len(each) for each in tokens])
+    mask = torch.arange(int(counts.max())) < counts[:, None]
+    device = pooled.device
+    return Features(
+        tokens=pad_sequence(list(tokens), batch_first=True),
+        mask=mask.to(device),
+        boxes=pad_sequence(list(boxes), batch_first=True).to(device),
+        pooled=pooled,
+    )
