@@ -1,1 +1,1 @@
-""""""
+"""Commands, thin. Nothing here imports torch before a command needs it."""

@@ -106,8 +106,7 @@ def concept_of(caption: str) -> str:
     words = re.findall(r"[^\W\d_]+", caption.lower())
     words = [word for word in words if word not in {"a", "an", "the", "some", "of", "this", "is"}] or words
     return " ".join(
-        word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
-        for word in words
+        word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in words
     )
 
 
@@ -120,8 +119,9 @@ _DC = "{http://purl.org/dc/elements/1.1/}"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 # titles and keywords that say nothing about what is drawn
 _NOISE = re.compile(
-    r"@|https?:|^untitled|^unnamed|^no title|\.svg$|^\d+$|^(clip ?art|image|media|color|colour|unsorted|hash)$|collection|^part of",
-    re.I,
+    r"@|https?:|^untitled|^unnamed|^no title|\.svg$|^\d+$|collection|^part of"
+    r"|^(clip ?art|image|media|color|colour|unsorted|hash)$",
+    re.IGNORECASE,
 )
 
 

@@ -1,0 +1,48 @@
+"""`isthmus`: the one entry point. Errors a user can mend become one line on stderr and their exit code."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from isthmus import __version__
+from isthmus.cli import lab, models, photos, train
+from isthmus.errors import IsthmusError
+
+app = typer.Typer(
+    help="Join a frozen encoder to a frozen language model, measure it, and put it to work.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(photos.app, name="photos")
+app.command("models")(models.models)
+app.command("train")(train.train)
+app.command("lab")(lab.lab)
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        sys.stdout.write(f"isthmus {__version__}\n")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 the answer is "no", 2 bad input or a missing part, 130 interrupted."""
+    try:
+        app()
+    except IsthmusError as error:
+        sys.stderr.write(f"isthmus: {error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # whoever read our output has had enough (`| head`); that is no error, and Python must not complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

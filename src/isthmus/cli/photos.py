@@ -1,0 +1,312 @@
+"""`isthmus photos`: index folders, search by a sentence, see what is covered. Thin: the work is in `isthmus.photos`.
+
+Nothing heavy is imported before a command needs it: `--help` answers without torch.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from isthmus.errors import InputError, IsthmusError
+
+if TYPE_CHECKING:
+    from isthmus.contrastive.embedder import Embedder
+    from isthmus.photos.index import IndexReport
+    from isthmus.photos.report import Coverage
+    from isthmus.photos.search import Hit
+    from isthmus.photos.store import Library
+
+DEFAULT_MODEL = "default/embedder"
+
+app = typer.Typer(
+    help="Find photos by saying what is in them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+LibraryOption = Annotated[
+    Path | None,
+    typer.Option("--library", help="Folder of the library. Default: your user data folder.", show_default=False),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Embedder: a default/ name, a Hugging Face id or a folder. Default: the one the library was last indexed "
+        f"with, else {DEFAULT_MODEL}.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
+
+
+@app.command("index")
+def index_command(
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders, with all below them.")],
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures through the model at once.")] = 16,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that read and decode. Default: one a processor.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Index the photos in FOLDERs: new and changed ones only; stop with Ctrl-C and go on later."""
+    from isthmus.photos.index import check_folders, index
+    from isthmus.photos.store import Library
+
+    check_folders(folders)
+    # What Pillow remarks about odd files is said by the coverage report, for those that cannot be read.
+    warnings.filterwarnings("ignore", category=Warning, module="PIL")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    with _stop_on_signals() as stop, Library.write(_folder(library)) as store:
+        name = model or _last_model(store) or DEFAULT_MODEL
+        embedder = _embedder(name, indexing=True)
+        from isthmus.photos.speed import indexing_threads
+
+        with indexing_threads():
+            report = index(store, folders, embedder, batch=batch, workers=workers, quiet=quiet, stop=stop.asked)
+        if report.embedded or not stop.asked():
+            _prepare_search(store, embedder)
+        from isthmus.photos.report import coverage, unread_files
+
+        if as_json:
+            _print_json({"run": _run(report), "unread": [vars(file) for file in unread_files(store)]})
+        else:
+            _say_run(report, coverage(store))
+        if stop.signal is not None:
+            typer.echo(f"stopped: {report.left} files are left; go on with the same command", err=True)
+            raise typer.Exit(128 + stop.signal)
+
+
+@app.command("search")
+def search_command(
+    query: Annotated[str, typer.Argument(help='What to look for, as in "a cup of coffee".')],
+    top: Annotated[int, typer.Option(min=1, help="Number of results.")] = 10,
+    as_json: JsonOption = False,
+    sheet: Annotated[Path | None, typer.Option(help="Write the results as one labelled picture (PNG).")] = None,
+    library: LibraryOption = None,
+    model: ModelOption = None,
+) -> None:
+    """Find the photos nearest to QUERY."""
+    from isthmus.photos.search import check_query, search
+    from isthmus.photos.store import FILE, Library
+
+    check_query(query, top)
+    if sheet is not None and not sheet.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {sheet.absolute().parent}", todo="write the sheet elsewhere")
+    folder = _folder(library)
+    if library is not None and not folder.is_dir():
+        raise InputError(f"there is no folder {folder}", todo="check --library")
+    hits: list[Hit] = []
+    if (folder / FILE).exists():
+        with Library.read(folder) as store:
+            if last := _last_model(store):
+                hits = search(store, _embedder(model or last), query, top)
+    if as_json:
+        _print_json({"query": query, "library": str(folder), "results": [vars(hit) for hit in hits]})
+    elif hits:
+        _print_hits(hits)
+    if not hits:
+        typer.echo(f"no photos are indexed in {folder} (index some with: isthmus photos index FOLDER)", err=True)
+        raise typer.Exit(1)
+    if sheet is not None:
+        from isthmus.photos.sheet import write_sheet
+
+        for note in write_sheet(hits, query, sheet):
+            typer.echo(note, err=True)
+
+
+@app.command("status")
+def status_command(
+    as_json: JsonOption = False,
+    unread: Annotated[bool, typer.Option("--unread", help="List each file that could not be read.")] = False,
+    library: LibraryOption = None,
+) -> None:
+    """What is indexed, what could not be read and why; reads the whole library once to see that it is sound."""
+    from isthmus.photos.report import coverage, unread_files
+    from isthmus.photos.store import FILE, Library
+
+    folder = _folder(library)
+    if library is not None and not folder.is_dir():
+        raise InputError(f"there is no folder {folder}", todo="check --library")
+    if not (folder / FILE).exists():
+        typer.echo(f"no photos are indexed in {folder} (index some with: isthmus photos index FOLDER)", err=True)
+        raise typer.Exit(1)
+    with Library.read(folder) as store:
+        store.check()
+        found = coverage(store)
+        files = unread_files(store) if unread else []
+    if as_json:
+        value = _plain(found)
+        _print_json({**value, "unread_files": [vars(file) for file in files]} if unread else value)
+    else:
+        _print_status(found)
+        for file in files:
+            _print(f"{file.reason}\t{_shown(file.path)}" + (f"\t{file.detail}" if file.detail else ""))
+
+
+def main() -> None:
+    """`python -m isthmus.cli.photos`."""
+    try:
+        app(prog_name="isthmus photos")
+    except IsthmusError as error:
+        typer.echo(f"isthmus: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _folder(library: Path | None) -> Path:
+    if library is not None:
+        return library.absolute()
+    from platformdirs import user_data_path
+
+    return user_data_path("isthmus")
+
+
+def _last_model(library: "Library") -> str | None:
+    models = library.models()
+    return models[0].name if models else None
+
+
+def _embedder(name: str, *, indexing: bool = False) -> "Embedder":
+    if Path(name).is_dir():
+        name = str(Path(name).absolute())  # the library remembers it for searches from elsewhere
+    import torch
+
+    from isthmus.contrastive import load_embedder
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if not indexing or name == DEFAULT_MODEL:  # its small network is fast, and checked, in fp32
+        return load_embedder(name, device=device)
+    from isthmus.photos.speed import indexing_dtype
+
+    return load_embedder(name, device=device, dtype=indexing_dtype(device))
+
+
+def _prepare_search(library: "Library", embedder: "Embedder") -> None:
+    """Write the matrix now, so that the first search does not."""
+    from isthmus.photos.matrix import load_matrix
+
+    model = library.model(embedder.fingerprint)
+    if model is not None and model.generation:
+        load_matrix(library, model)
+
+
+class _Stop:
+    """The first Ctrl-C asks to stop in good order; the second stops at once (the library is whole either way)."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def asked(self) -> bool:
+        return self.signal is not None
+
+    def ask(self, number: int, _frame: object) -> None:
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number
+        typer.echo("stopping after this batch (once more: at once)", err=True)
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[_Stop]:
+    stop = _Stop()
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _run(report: "IndexReport") -> dict[str, Any]:
+    return {
+        "met": report.met,
+        "embedded": report.embedded,
+        "known": report.known,
+        "unread": dict(report.unread),
+        "gone": report.gone,
+        "left": report.left,
+        "unmounted": [os.fsdecode(path) for path in report.unmounted],
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _say_run(report: "IndexReport", found: "Coverage") -> None:
+    for path in report.unmounted:
+        typer.echo(f"{_shown(os.fsdecode(path))} is empty now: taken for a drive that is not there", err=True)
+    news = [f"{report.embedded} photos embedded"]
+    news += [f"{report.known} moved or copied"] if report.known else []
+    news += [f"{report.gone} gone"] if report.gone else []
+    _print(f"{', '.join(news)} in {report.seconds:.1f} s")
+    _print(_sum_up(found))
+
+
+def _print_status(found: "Coverage") -> None:
+    _print(f"library {_shown(found.library)}: sound, {found.bytes / 1e6:.1f} MB")
+    for root in found.roots:
+        _print(f"  {_shown(root.path)}: {root.files} files" + ("" if root.available else " (not there now)"))
+    for model in found.models:
+        _print(f"  model {model.name}: {model.photos} of {found.photos} photos, {model.dim} numbers each")
+    _print(_sum_up(found))
+
+
+def _sum_up(found: "Coverage") -> str:
+    lines = [f"{found.photos} photos in {found.known} files"]
+    if found.pending:
+        lines[0] += f", {found.pending} files to do"
+    if found.gone:
+        lines[0] += f", {found.gone} files gone"
+    if found.unread:
+        lines.append(f"{sum(found.unread.values())} not read (each with its reason: isthmus photos status --unread)")
+        lines += [f"  {count:6} {reason}" for reason, count in found.unread.items()]
+    return "\n".join(lines)
+
+
+def _print_hits(hits: "list[Hit]") -> None:
+    for hit in hits:
+        copies = f"  (+{len(hit.copies)} copies)" if hit.copies else ""
+        away = "" if hit.available else "  (not there now)"
+        _print(f"{hit.rank:3}  {hit.score:.3f}  {_shown(hit.path)}  {hit.width}x{hit.height}{copies}{away}")
+
+
+def _shown(path: str) -> str:
+    from isthmus.photos.paths import readable
+
+    return readable(path)
+
+
+def _print_json(value: object) -> None:
+    # ASCII: a name that is not text becomes escapes, which Python's json and os.fsencode turn back into its bytes.
+    _print(json.dumps(value, indent=2))
+
+
+def _plain(found: "Coverage") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(found)
+
+
+def _print(text: str) -> None:
+    """To stdout, names that are not text as their own bytes. A reader that has gone (`| head`) is no error."""
+    try:
+        typer.echo(os.fsencode(text + "\n"), nl=False)
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit: it gets somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""`load_embedder(name)`: the default embedder, or a dual encoder by Hugging Face id or folder."""
+
+import torch
+
+from isthmus.checkpoints import resolve
+from isthmus.contrastive.embedder import Embedder
+
+DEFAULT = "default/embedder"
+
+
+def load_embedder(
+    name: str = DEFAULT, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+) -> Embedder:
+    """The embedder of that name, frozen. `dtype` None: float32.
+
+    A folder of trained heads, which `isthmus train` writes, gives an embedder of the default's kind.
+    Raises MissingPart and CorruptPart as `resolve`, InputError for a model that is no dual encoder.
+    """
+    # Each kind is imported only when it is asked for, so that a search pays for one.
+    if name == DEFAULT or "heads" in (resolve(name).json("config.json") or {}):
+        from isthmus.contrastive.default import load_default_embedder
+
+        return load_default_embedder(name, device=device, dtype=dtype)
+    from isthmus.contrastive.dual_checkpoint import load_dual_encoder
+
+    return load_dual_encoder(resolve(name), device=device, dtype=dtype)

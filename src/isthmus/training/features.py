@@ -1,0 +1,152 @@
+"""Frozen features of captioned pictures: augmented, encoded once, kept in the cache."""
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from PIL import Image, ImageEnhance
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from isthmus.checkpoints.cache import cache_folder, written_whole
+from isthmus.errors import InputError
+from isthmus.images.views import Picture
+from isthmus.progress import progress
+from isthmus.training.data.scenes import caption_of, compose, things_of
+from isthmus.training.data.sources import Sample, render
+from isthmus.vision.efficientnet import EfficientNetEncoder
+
+Thing = TypeVar("Thing")
+
+AUGMENTATION = 1
+"""Raise it when `augmented` changes: features made by another one are not taken from the cache."""
+
+SIDE = 288
+WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class PooledFeatures:
+    """pooled [V, D] float16 of V views; picture [V]: the index of each one's sample. Undrawable ones have none."""
+
+    pooled: Tensor
+    picture: Tensor
+
+
+def pooled_features(
+    encoder: EfficientNetEncoder, name: str, samples: Sequence[Sample], views: int, *, quiet: bool = False
+) -> PooledFeatures:
+    """Features of `views` versions of each sample, from the cache where they were made before.
+
+    With views 0, one version of each: the picture as it is, as at test time.
+    """
+
+    def prepare(sample: Sample) -> list[Image.Image]:
+        try:
+            image = render(sample, SIDE)
+        except (ValueError, OSError):
+            return []  # an SVG its renderer refuses: a few in a thousand
+        if not views:
+            return [on_colour(image, WHITE)]
+        return [augmented(image, random.Random(f"{sample.path}:{view}")) for view in range(views)]
+
+    key = [views, [str(sample.path) for sample in samples]]
+    return _kept(encoder, key, lambda: _encode(encoder, name, samples, prepare, quiet=quiet))
+
+
+def scene_features(
+    encoder: EfficientNetEncoder, cutouts: Sequence[Sample], count: int, seed: int, *, quiet: bool = False
+) -> tuple[list[Sample], PooledFeatures]:
+    """`count` scenes composed from the cut-outs, as samples that name what is in them, and their features."""
+    if count and not cutouts:
+        raise InputError("there are no cut-outs to compose scenes from", todo="lower held_out, or leave scenes out")
+    seeds = range(seed * 1_000_000, seed * 1_000_000 + count)
+    told = [caption_of(things_of(cutouts, number)) for number in seeds]
+    samples = [Sample("scenes", Path(f"scene-{n}"), (said,), said) for n, said in zip(seeds, told, strict=True)]
+    key = ["scenes", seed, count, [str(cutout.path) for cutout in cutouts]]
+
+    def prepare(number: int) -> list[Image.Image]:
+        return [compose(cutouts, number, side=SIDE)]
+
+    return samples, _kept(encoder, key, lambda: _encode(encoder, "scenes", seeds, prepare, quiet=quiet))
+
+
+def encode_pictures(encoder: EfficientNetEncoder, images: Sequence[Image.Image]) -> Tensor:
+    """RGB images -> pooled [B, D] float32."""
+    views = [encoder.fit(Picture(image, *image.size)) for image in images]
+    return encoder.encode(views).pooled
+
+
+def augmented(image: Image.Image, rng: random.Random) -> Image.Image:
+    """RGBA -> RGB on white or a random colour, perhaps mirrored, cropped or set smaller, colours shifted a little."""
+    colour = WHITE if rng.random() < 0.5 else tuple(rng.randrange(256) for _ in range(3))
+    flat = on_colour(image, colour)
+    if rng.random() < 0.5:
+        flat = flat.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    width, height = flat.size
+    if rng.random() < 0.6:
+        share = rng.uniform(0.75, 1)
+        left, top = rng.uniform(0, 1 - share) * width, rng.uniform(0, 1 - share) * height
+        flat = flat.crop((int(left), int(top), int(left + share * width) + 1, int(top + share * height) + 1))
+    else:
+        canvas = Image.new("RGB", (int(width * rng.uniform(1, 1.6)), int(height * rng.uniform(1, 1.6))), colour)
+        canvas.paste(flat, (rng.randint(0, canvas.width - width), rng.randint(0, canvas.height - height)))
+        flat = canvas
+    for change, least, most in (
+        (ImageEnhance.Brightness, 0.8, 1.2),
+        (ImageEnhance.Contrast, 0.8, 1.2),
+        (ImageEnhance.Color, 0.7, 1.3),
+    ):
+        flat = change(flat).enhance(rng.uniform(least, most))
+    return flat
+
+
+def on_colour(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
+    """RGBA -> RGB."""
+    canvas = Image.new("RGBA", image.size, (*colour, 255))
+    canvas.alpha_composite(image)
+    return canvas.convert("RGB")
+
+
+def _kept(encoder: EfficientNetEncoder, key: list[object], make: Callable[[], PooledFeatures]) -> PooledFeatures:
+    """What `make` gives, from the cache where it was made before with the same key, encoder and augmentation."""
+    whole = json.dumps([encoder.fingerprint, AUGMENTATION, SIDE, *key])
+    path = cache_folder() / "features" / f"{hashlib.sha256(whole.encode()).hexdigest()[:32]}.safetensors"
+    try:
+        kept = load_file(path)
+        return PooledFeatures(kept["pooled"], kept["picture"])
+    except (OSError, SafetensorError, KeyError):
+        made = make()  # not made yet, or damaged
+    with written_whole(path) as temporary:
+        save_file({"pooled": made.pooled, "picture": made.picture}, temporary)
+    return made
+
+
+def _encode(
+    encoder: EfficientNetEncoder,
+    name: str,
+    things: Sequence[Thing],
+    prepare: Callable[[Thing], list[Image.Image]],
+    *,
+    quiet: bool,
+) -> PooledFeatures:
+    """Draws in two threads, encodes 32 things at a time."""
+    pooled = [torch.empty(0, encoder.width, dtype=torch.float16)]
+    owner: list[int] = []
+    with ThreadPoolExecutor(2) as threads, progress(name, len(things), "pictures", quiet=quiet) as reporter:
+        for start in range(0, len(things), 32):
+            batch = things[start : start + 32]
+            drawn = enumerate(threads.map(prepare, batch), start)
+            images = [(i, image) for i, ready in drawn for image in ready]
+            if images:
+                pooled.append(encode_pictures(encoder, [image for _, image in images]).half().cpu())
+                owner += [i for i, _ in images]
+            reporter.advance(len(batch))
+    return PooledFeatures(torch.cat(pooled), torch.tensor(owner))
