@@ -63,7 +63,7 @@ def convert(
     except Exception as error:  # noqa: BLE001  the unpickler raises whatever the bytes make it raise
         raise CorruptPart(
             f"{pickle} is no file of plain tensors",
-            why=str(error).splitlines()[0],
+            why=(str(error).splitlines() or [type(error).__name__])[0],
             todo="fetch the model again",
         ) from None
     if not isinstance(read, dict) or not all(isinstance(value, torch.Tensor) for value in read.values()):

@@ -80,8 +80,8 @@ class Heads(nn.Module):
         probabilities = (logits / self.config.temperature).softmax(-1)
         best = probabilities.topk(min(self.config.top, probabilities.shape[-1]))
         weights = torch.zeros_like(probabilities).scatter(1, best.indices, best.values)
-        mixture: Tensor = weights @ self.classes
-        return F.normalize(mixture, dim=-1)
+        unit: Tensor = F.normalize(weights @ self.classes, dim=-1)
+        return unit
 
     def _join(self, learned: Tensor, prior: Tensor) -> Tensor:
         share = self.config.prior_weight

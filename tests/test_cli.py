@@ -1,0 +1,87 @@
+"""The command line as a whole: quick to answer, one line for what the user can mend."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = (
+    [],
+    ["photos"],
+    ["photos", "index"],
+    ["photos", "search"],
+    ["photos", "status"],
+    ["models"],
+    ["train"],
+    ["lab"],
+)
+
+
+def isthmus(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "isthmus.cli.main", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words) or "isthmus")
+def test_help_answers_without_torch(words: list[str]) -> None:
+    code = (
+        "import sys; sys.argv = ['isthmus', *sys.argv[1:]]\n"
+        "from isthmus.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'numpy', 'transformers', 'PIL', 'huggingface_hub', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--help"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage:" in done.stdout
+
+
+def test_listing_the_labs_needs_no_torch() -> None:
+    code = (
+        "import sys; sys.argv = ['isthmus', 'lab']\n"
+        "from isthmus.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "negatives" in done.stdout
+
+
+def test_models_lists_every_part_with_its_state() -> None:
+    done = isthmus("models", "--json")
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert done.returncode == 0, done.stderr
+    assert rows["default/embedder"]["state"] == rows["default/minilm"]["state"] == "verified"
+    assert all({"from", "bytes", "licence", "sha256", "cached"} <= set(row) for row in rows.values())
+    assert "default/minilm" in isthmus("models").stdout
+
+
+def test_the_version_is_said() -> None:
+    assert isthmus("--version").stdout.startswith("isthmus 0.")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["photos", "index", "no-such-folder"], "no-such-folder"),
+        (["photos", "search", " "], "empty"),
+        (["photos", "index", ".", "--model", "no such model"], "no model"),
+        (["train", "no-such-recipe.yaml", "--out", "x"], "no-such-recipe.yaml"),
+        (["lab", "no-such-lab"], "no-such-lab"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line_and_exit_code_2(words: list[str], says: str, tmp_path: Path) -> None:
+    library = ["--library", str(tmp_path / "library")] if words[0] == "photos" else []
+    done = isthmus(*words, *library, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr

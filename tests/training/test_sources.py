@@ -1,0 +1,119 @@
+"""Captioned pictures: what is read from installed packages, and how splits keep concepts apart."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from isthmus.errors import MissingPart
+from isthmus.training.data.scenes import caption_of, compose, things_of
+from isthmus.training.data.sources import Sample, clipart, concept_of, emoji, render, stamps
+from isthmus.training.embedder import split_stamps
+
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="40pt" height="20pt">'
+    '<rect width="100%" height="100%" fill="{}"/></svg>'
+)
+
+
+def cutout(folder: Path, name: str, colour: str = "red") -> Sample:
+    path = folder / f"{name}.png"
+    Image.new("RGBA", (30, 20), colour).save(path)
+    return Sample("stamps", path, (f"A {name}.",), concept_of(name))
+
+
+@pytest.mark.parametrize(
+    ("caption", "concept"),
+    [
+        ("A cat.", "cat"),
+        ("Cats", "cat"),
+        ("the Cat", "cat"),
+        ("A black cat.", "black cat"),
+        ("The letter A.", "letter"),
+    ],
+)
+def test_captions_of_one_thing_are_one_concept(caption: str, concept: str) -> None:
+    assert concept_of(caption) == concept
+
+
+def test_the_installed_stamps_are_those_the_figures_are_about(stamps_root: Path) -> None:
+    found = stamps(stamps_root)
+    assert sum(sample.path.suffix == ".png" for sample in found) == 785
+    assert all(sample.captions[0] for sample in found)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 300))
+def test_no_concept_stands_on_both_sides_of_a_split(stamps_root: Path, seed: int, count: int) -> None:
+    found = stamps(stamps_root)
+    split = split_stamps(found, count, seed)
+    left = [sample for sample in found if split.keeps(sample)]
+    assert not {s.concept for s in left} & {s.concept for s in split.test}
+    assert len({s.captions[0] for s in split.test}) >= count
+    assert not set(left) & set(split.test)
+    assert split == split_stamps(found, count, seed)
+
+
+def test_a_sample_is_held_out_by_any_of_its_captions(stamps_root: Path) -> None:
+    split = split_stamps(stamps(stamps_root), 20, 0)
+    held = sorted(split.held)[0]
+    assert not split.keeps(Sample("emoji", Path("x.svg"), ("something else", held), "something else"))
+
+
+def test_clip_art_is_named_by_its_title_or_keywords_and_noise_is_left_out(tmp_path: Path) -> None:
+    def write(name: str, title: str, words: list[str]) -> None:
+        items = "".join(f"<rdf:li>{word}</rdf:li>" for word in words)
+        (tmp_path / name).write_text(
+            '<svg xmlns:dc="http://purl.org/dc/elements/1.1/" '
+            'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><metadata>'
+            f"<dc:title>{title}</dc:title><dc:subject><rdf:Bag>{items}</rdf:Bag></dc:subject></metadata></svg>"
+        )
+
+    write("1.svg", "Red_House 01", ["building", "home"])
+    write("2.svg", "someone@example.org", ["penguin", "bird"])
+    write("3.svg", "unsorted", [])
+    (tmp_path / "4.svg").write_text("<svg")
+    assert [s.captions for s in clipart(tmp_path)] == [("red house", "building, home"), ("penguin", "penguin, bird")]
+
+
+def test_emoji_come_without_skin_tones(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "color" / "svg").mkdir(parents=True)
+    entry = {"hexcode": "1F431", "annotation": "cat face", "tags": "cat, pet", "openmoji_tags": "", "skintone": ""}
+    entries = [entry, {**entry, "hexcode": "1F9D1", "skintone": 3}, {**entry, "hexcode": "NOFILE"}]
+    (tmp_path / "data" / "openmoji.json").write_text(json.dumps(entries))
+    for code in ("1F431", "1F9D1"):
+        (tmp_path / "color" / "svg" / f"{code}.svg").write_text(SVG.format("red"))
+    assert [(s.captions, s.concept) for s in emoji(tmp_path)] == [(("cat face", "cat, pet"), "cat face")]
+
+
+@pytest.mark.parametrize("source", [stamps, clipart, emoji])
+def test_a_source_that_is_not_installed_says_how_to_get_it(source: object, tmp_path: Path) -> None:
+    assert callable(source)
+    with pytest.raises(MissingPart, match=r"install|npm"):
+        source(tmp_path / "nowhere")
+
+
+def test_svg_sizes_in_points_are_drawn(tmp_path: Path) -> None:
+    (tmp_path / "a.svg").write_text(SVG.format("#ff0000"))
+    image = render(Sample("clipart", tmp_path / "a.svg", ("a",), "a"), 64)
+    assert max(image.size) == 64
+    assert image.getpixel((10, 10)) == (255, 0, 0, 255)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_scene_shows_what_it_says_and_nothing_else(tmp_path: Path, seed: int) -> None:
+    colours = {"apple": (255, 0, 0), "ball": (0, 255, 0), "car": (0, 0, 255), "dog": (255, 255, 0)}
+    cutouts = [cutout(tmp_path, name, "rgb" + str(colour)) for name, colour in colours.items()]
+    things = things_of(cutouts, seed)
+    picture = np.asarray(compose(cutouts, seed, side=120)).reshape(-1, 3)
+    seen = {tuple(map(int, pixel)) for pixel in picture}
+    shown = [thing.concept for thing in things]
+    assert {name for name, colour in colours.items() if colour in seen} == set(shown)
+    assert [name in caption_of(things) for name in colours] == [name in shown for name in colours]
+    again = np.asarray(compose(cutouts, seed, side=120)).reshape(-1, 3)
+    assert np.array_equal(picture, again)
