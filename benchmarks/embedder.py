@@ -4,17 +4,22 @@ Held-out stamps: for each seed the recipe trains anew with another 150 captions 
 is over splits and trainings: Student's t over seeds. Photographs: sentences in other words than the class names', for
 pictures that come with scikit-image, scikit-learn and matplotlib; the heads must not lose what the prior alone finds.
 
-    OPENMOJI=folder python -m benchmarks.embedder [--recipe recipes/embedder.yaml] [--seeds 10 11 12 13 14] [--json]
+    OPENMOJI=folder python -m benchmarks.embedder [--recipe FILE] [--seeds 10 11 12 13 14] [--json FILE]
+
+--json FILE also writes what the model card is made from.
 """
 
 import argparse
 import dataclasses
+import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import torch
-from benchmarks.machine import show
+from benchmarks.machine import machine, show
 from scipy.stats import t as student
+from tests.photographs import PHOTOGRAPHS, photograph
 
 from isthmus.checkpoints import resolve
 from isthmus.contrastive.default import Heads
@@ -24,14 +29,13 @@ from isthmus.training.embedder import measure, read_sources, split_stamps, train
 from isthmus.training.features import encode_pictures
 from isthmus.training.recipe import read_recipe
 from isthmus.vision.efficientnet import EfficientNetEncoder, load_efficientnet
-from tests.photographs import PHOTOGRAPHS, photograph
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=Path("recipes/embedder.yaml"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12, 13, 14])
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     recipe = read_recipe(options.recipe)
     encoder = load_efficientnet(resolve(recipe.encoder), dtype=torch.bfloat16)
@@ -53,7 +57,10 @@ def main() -> None:
         for name, all_ in found.items()
     ]
     notes = [f"seeds {options.seeds}: mean ± half of the 95 % interval (Student's t over seeds); {options.recipe}"]
-    show("default embedder", rows, notes, options.json)
+    show("default embedder", rows, notes, as_json=False)
+    if options.json:
+        whole = {"date": date.today().isoformat(), "seeds": options.seeds, "machine": machine(), "rows": rows}
+        options.json.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 # 1e6 and 0 stand for "the prior alone" and "the heads alone"

@@ -1,6 +1,7 @@
 """Folders and hub names: what can be loaded is, what cannot is said in one line."""
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -116,6 +117,18 @@ def test_the_fingerprint_is_of_the_weights_not_of_the_name(tmp_path: Path) -> No
         save_file(tensors, tmp_path / name / "model.safetensors")
     x, y, z = (resolve(str(tmp_path / name)).fingerprint for name in "xyz")
     assert x == y != z
+
+
+def test_a_changed_file_of_the_same_size_and_time_has_another_fingerprint(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file(TENSORS, path)
+    before, stamp = resolve(str(tmp_path)).fingerprint, path.stat()
+    assert resolve(str(tmp_path)).fingerprint == before
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert resolve(str(tmp_path)).fingerprint != before
 
 
 def test_a_pickle_of_tensors_is_converted_and_tied_weights_survive(tmp_path: Path) -> None:

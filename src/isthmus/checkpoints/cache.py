@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,27 @@ def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remembered_sha256(path: Path) -> str:
+    """`sha256_of`, read once for each state of a large file: hashing 1 GB takes a second of every start.
+
+    A state is the file's place, size and times; the change time cannot be set back by hand. Not for what must be
+    verified: the default parts are hashed each time.
+    """
+    real, state = path.resolve(), path.stat()
+    key = f"{real}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\0{state.st_ino}"
+    note = cache_folder() / "hashes" / hashlib.sha256(os.fsencode(key)).hexdigest()
+    try:
+        known = note.read_text(encoding="ascii")
+        if len(known) == 64:
+            return known
+    except (OSError, UnicodeDecodeError):
+        pass  # not hashed yet
+    digest = sha256_of(path)
+    with suppress(MissingPart), written_whole(note) as temporary:  # a cache that cannot be written only costs time
+        temporary.write_text(digest, encoding="ascii")
+    return digest
 
 
 @contextmanager

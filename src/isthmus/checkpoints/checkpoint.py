@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from isthmus.checkpoints.cache import remembered_sha256
 from isthmus.errors import CorruptPart
 
 if TYPE_CHECKING:
@@ -104,8 +105,4 @@ class Checkpoint:
     @cached_property
     def fingerprint(self) -> str:
         """Hex SHA-256 over the weight files' contents: equal weights, equal fingerprint, whatever the name."""
-        whole = hashlib.sha256()
-        for shard in self.shards:
-            with shard.open("rb") as file:
-                whole.update(hashlib.file_digest(file, "sha256").digest())
-        return whole.hexdigest()
+        return hashlib.sha256("".join(remembered_sha256(shard) for shard in self.shards).encode()).hexdigest()

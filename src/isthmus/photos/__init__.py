@@ -1,1 +1,1 @@
-""""""
+"""The photo library: folders become an index, a sentence finds pictures. `Library`, `index`, `search`."""

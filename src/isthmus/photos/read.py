@@ -1,0 +1,132 @@
+"""One file on its way to the model: opened once, hashed, and decoded only where its content is new."""
+
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from isthmus.errors import PictureError
+from isthmus.images.open import MAX_BYTES, open_picture
+from isthmus.images.sniff import HEAD, sniff
+from isthmus.images.views import Fit, Picture, Views
+from isthmus.photos.catalogue import Pending
+from isthmus.photos.store import Known, Outcome, Unread, Vanished
+
+BIG_FILE = 64 << 20
+"""Bytes. Only one file above this is held at a time, whatever the number of threads."""
+
+BIG_PICTURE = 64_000_000
+"""Pixels. Only one picture above this is decoded at a time: in full it can take a gigabyte."""
+
+FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""NONBLOCK: a pipe that took a file's place since the walk does not hold the thread for ever."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A file ready for the model; `known` becomes complete with the vector."""
+
+    known: Known
+    views: Views
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A file with the content of another that is on its way just now."""
+
+    file: Pending
+    hash: bytes
+    size: int
+    mtime_ns: int
+
+
+class Reader:
+    """Reads files for one model in many threads; each distinct content is decoded once.
+
+    `seen(hash)` gives (width, height) of a photo that needs no vector. `release(hash)` must follow once the outcome
+    of a Decoded is saved.
+    """
+
+    def __init__(self, fit: Fit, seen: Callable[[bytes], tuple[int, int] | None]) -> None:
+        self._fit, self._seen = fit, seen
+        self._on_the_way: set[bytes] = set()
+        self._turn = Lock()
+        self._one_big_file, self._one_big_picture = Lock(), Lock()
+
+    def read(self, pending: Pending) -> Decoded | Twin | Outcome:
+        """What became of a file. Nothing that is wrong with it raises."""
+        outcome = self._try(pending)
+        if isinstance(outcome, Unread) and outcome.reason == "changing":
+            outcome = self._try(pending)
+        return outcome
+
+    def is_on_the_way(self, hash: bytes) -> bool:
+        """A Decoded of that content was given out and is not released yet."""
+        with self._turn:
+            return hash in self._on_the_way
+
+    def release(self, hash: bytes) -> None:
+        with self._turn:
+            self._on_the_way.discard(hash)
+
+    def _try(self, pending: Pending) -> Decoded | Twin | Outcome:
+        try:
+            with io.FileIO(os.open(pending.path, FLAGS)) as file:
+                return self._look(pending, file)
+        except (FileNotFoundError, NotADirectoryError):
+            return Vanished(pending.id)
+        except OSError as error:
+            return Unread(pending.id, None, None, "unreadable", error.strerror or str(error))
+
+    def _look(self, pending: Pending, file: io.FileIO) -> Decoded | Twin | Outcome:
+        status = os.fstat(file.fileno())
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+        if not stat.S_ISREG(status.st_mode):
+            return Unread(pending.id, None, None, "not a regular file", "")
+        if size > MAX_BYTES:
+            return Unread(pending.id, size, mtime_ns, "too large", f"{size >> 20} MB, {MAX_BYTES >> 20} MB at most")
+        with self._one_big_file if size > BIG_FILE else nullcontext():
+            head = file.read(HEAD)
+            try:
+                sniff(head, "it")  # a video is left after its head
+            except PictureError as error:
+                return Unread(pending.id, size, mtime_ns, error.reason, error.why or error.what)
+            data = head + file.readall()
+            after = os.fstat(file.fileno())
+            if (after.st_size, after.st_mtime_ns, len(data)) != (size, mtime_ns, size):
+                return Unread(pending.id, None, None, "changing", "it was written to while it was read")
+            # What is hashed is what is decoded: both come from this one copy of the bytes.
+            hash = hashlib.sha256(data).digest()
+            known = Known(pending.id, hash, size, mtime_ns, 0, 0)
+            if (shape := self._seen(hash)) is not None:
+                return replace(known, width=shape[0], height=shape[1])
+            with self._turn:
+                if hash in self._on_the_way:
+                    return Twin(pending, hash, size, mtime_ns)
+                self._on_the_way.add(hash)
+            return self._decode(known, data)
+
+    def _decode(self, known: Known, data: bytes) -> Decoded | Unread:
+        try:
+            picture = self._open(data)
+            return Decoded(replace(known, width=picture.width, height=picture.height), self._fit(picture))
+        except PictureError as error:
+            reason, detail = error.reason, error.why or error.what
+        except Exception as error:  # noqa: BLE001 - a decoder's surprise is one file's trouble and is listed as such
+            reason, detail = "error", f"{type(error).__name__}: {error}"
+        self.release(known.hash)
+        return Unread(known.file, known.size, known.mtime_ns, reason, " ".join(detail.split()))
+
+    def _open(self, data: bytes) -> Picture:
+        at_least = self._fit.at_least
+        try:
+            return open_picture(data, at_least=at_least, max_pixels=BIG_PICTURE)
+        except PictureError as error:
+            if error.reason != "too large":
+                raise
+        with self._one_big_picture:
+            return open_picture(data, at_least=at_least)

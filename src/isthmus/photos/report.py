@@ -1,0 +1,98 @@
+"""What a library holds and what could not be read and why: the coverage report."""
+
+import os
+from dataclasses import dataclass
+
+from isthmus.photos import paths
+from isthmus.photos.store import Library
+from isthmus.photos.walk import NOT_A_FILE
+
+
+@dataclass(frozen=True)
+class RootReport:
+    path: str
+    files: int
+    available: bool
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    name: str
+    fingerprint: str
+    dim: int
+    photos: int
+
+
+@dataclass(frozen=True)
+class UnreadFile:
+    path: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Every entry met is in exactly one of `known`, `pending` and (by reason) `unread`; `gone` are no longer met.
+
+    `photos`: distinct contents. `passed_over` counts, among `unread`, what holds no bytes of its own: links to
+    folders, pipes, folders not entered.
+    """
+
+    library: str
+    roots: tuple[RootReport, ...]
+    models: tuple[ModelReport, ...]
+    photos: int
+    known: int
+    pending: int
+    unread: dict[str, int]
+    passed_over: int
+    gone: int
+    bytes: int
+
+    @property
+    def met(self) -> int:
+        return self.known + self.pending + sum(self.unread.values())
+
+
+def coverage(library: Library) -> Coverage:
+    """Counts over the whole library. Raises CorruptLibrary."""
+    roots = library.query(
+        """SELECT r.path, count(f.id) FROM roots r LEFT JOIN files f ON f.root = r.id AND f.gone_at IS NULL
+        GROUP BY r.id ORDER BY r.id"""
+    )
+    models = library.query(
+        """SELECT m.name, m.fingerprint, m.dim, (SELECT count(*) FROM vectors v WHERE v.model = m.id)
+        FROM models m ORDER BY m.used_at DESC"""
+    )
+    known, pending, gone, aside = library.query(
+        f"""SELECT coalesce(sum(gone_at IS NULL AND photo IS NOT NULL), 0),
+            coalesce(sum(gone_at IS NULL AND photo IS NULL AND reason IS NULL), 0),
+            coalesce(sum(gone_at IS NOT NULL), 0),
+            coalesce(sum(gone_at IS NULL AND reason IS NOT NULL AND size = {NOT_A_FILE}), 0)
+        FROM files"""
+    )[0]
+    unread = library.query(
+        """SELECT reason, count(*) FROM files WHERE reason IS NOT NULL AND gone_at IS NULL
+        GROUP BY reason ORDER BY count(*) DESC, reason"""
+    )
+    return Coverage(
+        library=str(library.folder),
+        roots=tuple(RootReport(os.fsdecode(path), files, paths.is_folder(path)) for path, files in roots),
+        models=tuple(ModelReport(*row) for row in models),
+        photos=library.query("SELECT count(*) FROM photos")[0][0],
+        known=known,
+        pending=pending,
+        unread=dict(unread),
+        passed_over=aside,
+        gone=gone,
+        bytes=sum(file.stat().st_size for file in library.folder.iterdir() if file.is_file()),
+    )
+
+
+def unread_files(library: Library) -> list[UnreadFile]:
+    """Each file that could not be read, by reason and path."""
+    rows = library.query(
+        """SELECT r.path, f.path, f.reason, coalesce(f.detail, '') FROM files f JOIN roots r ON r.id = f.root
+        WHERE f.reason IS NOT NULL AND f.gone_at IS NULL ORDER BY f.reason, r.path, f.path"""
+    )
+    return [UnreadFile(os.fsdecode(paths.join(root, path)), reason, detail) for root, path, reason, detail in rows]

@@ -1,0 +1,97 @@
+"""The tables of a photo library and how an older one becomes a newer one.
+
+Everything is keyed by content: `photos` has one row per distinct picture (SHA-256 of the file's bytes), `files`
+says where copies of it lie, `vectors` holds what a model made of it. A rename or a move changes `files` only.
+Whatever is learned about a picture later (time, place, text in it, names) refers to `photos.id` in the same way.
+"""
+
+import sqlite3
+
+APPLICATION_ID = 0x69737468
+"""PRAGMA application_id, "isth": any other SQLite file is refused rather than written to."""
+
+PAGE_SIZE = 8192
+"""Twice SQLite's usual: a vector of 512 to 1152 fp16 numbers then wastes little of a page."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # One row: who this library is, so that a derived file of another library is never taken for ours.
+        "CREATE TABLE library (id TEXT NOT NULL, created_at INTEGER NOT NULL)",
+        "INSERT INTO library VALUES (lower(hex(randomblob(16))), strftime('%s', 'now'))",
+        # A folder the user named. Files are relative to it: a drive that is mounted elsewhere needs one update.
+        """CREATE TABLE roots (
+            id INTEGER PRIMARY KEY,
+            path BLOB NOT NULL UNIQUE CHECK (typeof(path) = 'blob'),
+            scanned_at INTEGER
+        )""",
+        """CREATE TABLE photos (
+            id INTEGER PRIMARY KEY,
+            hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+            width INTEGER NOT NULL,
+            height INTEGER NOT NULL,
+            added_at INTEGER NOT NULL
+        )""",
+        # `path` is bytes as the file system gives them: a name need not be UTF-8. A file is in one of three states:
+        # known (photo is set), unread (reason is set), pending (neither). `gone_at`: it was here and is not now.
+        # `reader`: the software that could not read it; another version tries again.
+        """CREATE TABLE files (
+            id INTEGER PRIMARY KEY,
+            root INTEGER NOT NULL REFERENCES roots (id),
+            path BLOB NOT NULL CHECK (typeof(path) = 'blob'),
+            size INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL,
+            photo INTEGER REFERENCES photos (id),
+            reason TEXT,
+            detail TEXT,
+            reader TEXT,
+            gone_at INTEGER,
+            UNIQUE (root, path),
+            CHECK (photo IS NULL OR reason IS NULL)
+        )""",
+        "CREATE INDEX files_of_photo ON files (photo) WHERE photo IS NOT NULL",
+        # `generation` counts every change of the model's vectors: the matrix on disk is current or it is not.
+        """CREATE TABLE models (
+            id INTEGER PRIMARY KEY,
+            fingerprint TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL,
+            dim INTEGER NOT NULL CHECK (dim > 0),
+            generation INTEGER NOT NULL DEFAULT 0,
+            used_at INTEGER NOT NULL
+        )""",
+        # `vector`: fp16, little-endian; `crc`: CRC-32 of it, because SQLite has no checksum over a page.
+        # AUTOINCREMENT: an id is never used twice, so "rows after id n" are exactly the new ones.
+        """CREATE TABLE vectors (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            photo INTEGER NOT NULL REFERENCES photos (id),
+            model INTEGER NOT NULL REFERENCES models (id),
+            vector BLOB NOT NULL,
+            crc INTEGER NOT NULL,
+            UNIQUE (model, photo)
+        )""",
+        """CREATE TRIGGER vector_added AFTER INSERT ON vectors BEGIN
+            UPDATE models SET generation = generation + 1 WHERE id = NEW.model; END""",
+        """CREATE TRIGGER vector_changed AFTER UPDATE ON vectors BEGIN
+            UPDATE models SET generation = generation + 1 WHERE id IN (OLD.model, NEW.model); END""",
+        """CREATE TRIGGER vector_removed AFTER DELETE ON vectors BEGIN
+            UPDATE models SET generation = generation + 1 WHERE id = OLD.model; END""",
+    ),
+)
+"""Migration i leads from version i to i + 1 (PRAGMA user_version). Never edited once released, only added to."""
+
+TABLES = {"library", "roots", "photos", "files", "models", "vectors"}
+
+
+def migrate(database: sqlite3.Connection, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
+    """Bring a library to the newest version, each step in one transaction: a kill leaves the old or the new."""
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    for step in range(version, len(migrations)):
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in migrations[step]:
+                database.execute(statement)
+            database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            database.execute(f"PRAGMA user_version = {step + 1}")
+            database.execute("COMMIT")
+        except BaseException:
+            database.execute("ROLLBACK")
+            raise

@@ -1,0 +1,65 @@
+"""Index a folder in a process of its own, which kills itself when it has done so many database statements.
+
+    python -m tests.photos.run_index LIBRARY FOLDER [KILL_AT]
+
+Prints the number of statements when it comes to the end. Does not import torch, so that starting it is cheap.
+"""
+
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.images.views import Views
+from isthmus.photos.index import index
+from isthmus.photos.matrix import load_matrix
+from isthmus.photos.store import Library
+
+from .fakes import ColourEmbedder
+
+
+class Array:
+    """What indexing asks of a tensor."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def float(self) -> "Array":
+        return self
+
+    cpu = float
+
+    def numpy(self) -> np.ndarray:
+        return self.values
+
+
+class TorchFree(ColourEmbedder):
+    def images(self, views: Sequence[Views]) -> Any:
+        return Array(self.vectors(views))
+
+
+def main(library: str, folder: str, kill_at: int = 0) -> None:
+    count = itertools.count(1)
+    done = 0
+
+    def statement(_: str) -> None:
+        nonlocal done
+        done = next(count)
+        if done == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with Library.write(Path(library)) as store:
+        store._database.set_trace_callback(statement)
+        embedder = TorchFree()
+        index(store, [Path(folder)], embedder, batch=8, workers=2, quiet=True)
+        load_matrix(store, store.models()[0])
+    print(done, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))
