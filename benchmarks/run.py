@@ -1,0 +1,40 @@
+"""`make bench`: every benchmark, one after the other, each with the settings whose figures the docs quote.
+
+    python -m benchmarks.run [--only NAME ...] [--list]
+"""
+
+import argparse
+import subprocess
+import sys
+
+ALL = {
+    "vision": "a ViT forward against transformers' (about 5 minutes)",
+    "index_throughput": "pictures/s of indexing against a plain loop (about 10 minutes)",
+    "exact_scan": "an exact query against reading the bytes (about 1 minute)",
+    "index_memory": "peak memory against the number of photos (about 2 minutes)",
+    "hostile_folder": "10,000 hostile files (about 5 minutes)",
+    "kill_index": "kill -9 at 50 random moments (about 5 minutes)",
+    "embedder": "the default embedder on unseen concepts: needs OPENMOJI (about 40 minutes, 5 from the cache)",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=ALL, default=list(ALL))
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    if options.list:
+        for name, what in ALL.items():
+            print(f"{name:18} {what}")
+        return
+    failed = []
+    for name in options.only:
+        print(f"\n== {name}: {ALL[name]}", flush=True)
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
+            failed.append(name)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
