@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -39,6 +40,8 @@ def root(
 
 def main() -> None:
     """Exit codes: 0 done, 1 the answer is "no", 2 bad input or a missing part, 130 interrupted."""
+    # Pillow tells of damage in a picture that it reads all the same; what cannot be read is in the coverage report.
+    warnings.filterwarnings("ignore", module="PIL")
     try:
         app()
     except IsthmusError as error:
