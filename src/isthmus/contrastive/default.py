@@ -11,6 +11,7 @@ Notation: B pictures or texts, D learned dimensions (384 MiniLM's), C classes.
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -80,13 +81,12 @@ class Heads(nn.Module):
         probabilities = (logits / self.config.temperature).softmax(-1)
         best = probabilities.topk(min(self.config.top, probabilities.shape[-1]))
         weights = torch.zeros_like(probabilities).scatter(1, best.indices, best.values)
-        unit: Tensor = F.normalize(weights @ self.classes, dim=-1)
-        return unit
+        return F.normalize(weights @ self.classes, dim=-1)
 
     def _join(self, learned: Tensor, prior: Tensor) -> Tensor:
         share = self.config.prior_weight
-        parts = [F.normalize(learned, dim=-1), prior * share**0.5]
-        return torch.cat(parts, dim=-1) / (1 + share) ** 0.5
+        parts = [F.normalize(learned, dim=-1), prior * math.sqrt(share)]
+        return torch.cat(parts, dim=-1) / math.sqrt(1 + share)
 
 
 class DefaultEmbedder:

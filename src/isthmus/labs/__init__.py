@@ -1,1 +1,69 @@
-""""""
+"""One runnable experiment per claim of the field's textbooks: figures over seeds, a verdict, a plot.
+
+Importing this loads neither torch nor matplotlib, so the labs are listed at once.
+"""
+
+import importlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isthmus.errors import InputError, MissingPart
+
+if TYPE_CHECKING:
+    from isthmus.labs.result import Result
+
+FEWEST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Lab:
+    """`claim`: what a textbook says, in a sentence, before anything is measured."""
+
+    name: str
+    claim: str
+
+
+PATCHES = Lab("patches", "one discrete ID per patch cannot work; a linear projection of its pixels can")
+NEGATIVES = Lab("negatives", "without negatives all embeddings collapse to one point")
+LABS = (PATCHES, NEGATIVES)
+
+
+def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
+    """Measure one claim with seeds 0 to `seeds` - 1; `out` receives NAME.png and NAME.json.
+
+    torch works on one thread meanwhile. Raises InputError for an unknown name, too few seeds or an `out` that is no
+    folder, before any work is done; MissingPart without the packages of the extra `labs`.
+    """
+    if name not in {lab.name for lab in LABS}:
+        raise InputError(f"there is no lab {name!r}", todo=f"the labs are {', '.join(lab.name for lab in LABS)}")
+    if seeds < FEWEST_SEEDS:
+        raise InputError(f"{seeds} seeds are too few for an interval", todo=f"take at least {FEWEST_SEEDS}")
+    _require_packages()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} cannot be made a folder for the results", why=error.strerror or "") from error
+    # from here on torch and matplotlib are needed
+    from isthmus.labs import negatives, patches
+    from isthmus.labs.work import one_thread, stopwatch
+
+    plot = out / f"{name}.png"
+    with one_thread(), stopwatch() as spent:
+        match name:
+            case PATCHES.name:
+                result = patches.run(patches.Settings(), range(seeds), plot, quiet=quiet)
+            case NEGATIVES.name:
+                result = negatives.run(negatives.Settings(), range(seeds), plot, quiet=quiet)
+    result = replace(result, spent=spent)
+    (out / f"{name}.json").write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
+    return result
+
+
+def _require_packages() -> None:
+    for package in ("matplotlib", "sklearn"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise MissingPart(f"the labs need {package}", why=str(error), todo="pip install 'isthmus[labs]'") from error
