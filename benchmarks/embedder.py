@@ -75,8 +75,8 @@ VARIANTS: dict[str, Callable[[float], float]] = {
 def on_photographs(heads: Heads, encoder: EfficientNetEncoder, sentences: SentenceEncoder) -> dict[str, float]:
     """R@1 and R@3 of the sentences of `tests.photographs`, each for its one photograph."""
     names = list(PHOTOGRAPHS)
-    pooled = encode_pictures(encoder, [open_picture(photograph(name)).image for name in names])
-    pictures = heads.images(pooled, heads.prior(encoder.classify(pooled)))
+    seen = encode_pictures(encoder, [open_picture(photograph(name)).image for name in names])
+    pictures = heads.images(seen, heads.prior(encoder.classify(seen[:, : encoder.width])))
     asked = [(row, text) for row, name in enumerate(names) for text in PHOTOGRAPHS[name]]
     scores = heads.texts(sentences.encode([text for _, text in asked])) @ pictures.T
     right = torch.tensor([row for row, _ in asked])

@@ -1,6 +1,6 @@
 """`make bench`: every benchmark, one after the other, each with the settings whose figures the docs quote.
 
-    python -m benchmarks.run [--only NAME ...] [--list]
+python -m benchmarks.run [--only NAME ...] [--list]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The default embedder: a frozen EfficientNet-Lite, a frozen MiniLM, two trained linear heads, and a prior.
 
-A picture's vector has two parts. The first, `learned`, is a linear head on the encoder's pooled features. The
+A picture's vector has two parts. The first, `learned`, is a linear head on what the encoder saw at all its depths. The
 second, `prior`, needs no training: the encoder's own thousand class probabilities, each times MiniLM's vector of that
 class's name and definition. A text's vector has the same two parts: a linear head on MiniLM's vector, and that vector
 itself. The prior finds photographs of what ImageNet knows, by paraphrase; the heads add drawings and everything the
@@ -35,7 +35,7 @@ class HeadsConfig:
     of whose probabilities the `top` largest count; `centre` is how much of the mean caption is taken out of
     every text, which all captions share and which tells none apart."""
 
-    width_image: int = 1280
+    width_image: int = 3584
     width_text: int = WIDTH_TEXT
     dim: int = 384
     prior_weight: float = 1.5
@@ -66,9 +66,11 @@ class Heads(nn.Module):
     def dim(self) -> int:
         return self.config.dim + self.config.width_text
 
-    def images(self, pooled: Tensor, prior: Tensor, dropout: float = 0.0) -> Tensor:
-        """pooled [B, 1280], prior [B, 384] (see `prior`) -> [B, dim] unit."""
-        x = F.dropout((pooled - self.mean) / self.std, dropout, self.training)
+    def images(self, described: Tensor, prior: Tensor, dropout: float = 0.0) -> Tensor:
+        """described [B, width_image] from the encoder, prior [B, 384] (see `prior`) -> [B, dim] unit."""
+        # Beyond six deviations it is an odd picture, not a strong sign: maxima have long tails.
+        x = ((described - self.mean) / self.std).clamp(-6, 6)
+        x = F.dropout(x, dropout, self.training)
         return self._join(self.image(x), prior)
 
     def texts(self, sentences: Tensor) -> Tensor:
@@ -110,9 +112,9 @@ class DefaultEmbedder:
     @torch.no_grad()
     def images(self, views: Sequence[Views]) -> Tensor:
         """[B, dim] float32, unit length, on the embedder's device. Raises InputError where there are none."""
-        pooled = self.pictures.encode(views).pooled
-        logits = self.pictures.classify(pooled)
-        return self.heads.images(pooled, self.heads.prior(logits))
+        described = self.pictures.describe(views)
+        logits = self.pictures.classify(described[:, : self.pictures.width])
+        return self.heads.images(described, self.heads.prior(logits))
 
     @torch.no_grad()
     def texts(self, texts: Sequence[str]) -> Tensor:

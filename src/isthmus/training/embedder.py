@@ -25,7 +25,7 @@ from isthmus.contrastive.sentence import SentenceEncoder, load_minilm
 from isthmus.errors import InputError
 from isthmus.progress import progress
 from isthmus.training.data.sources import Sample, clipart, concept_of, emoji, stamps
-from isthmus.training.features import PooledFeatures, pooled_features, scene_features
+from isthmus.training.features import Described, described, scene_features
 from isthmus.training.recipe import EmbedderRecipe
 from isthmus.vision.efficientnet import EfficientNetEncoder, load_efficientnet
 from isthmus.vision.imagenet import imagenet_classes
@@ -48,7 +48,7 @@ class Material:
     """One source's features and captions. captions[i]: rows of `Texts` for sample i, fullest first."""
 
     share: float
-    features: PooledFeatures
+    features: Described
     captions: tuple[tuple[int, ...], ...]
     allowed: Tensor
     """[V] indices of the views that training may see."""
@@ -108,19 +108,21 @@ def train_heads(
 ) -> Heads:
     """The heads, trained on what the split leaves. Deterministic by the recipe's seed on one machine."""
     texts, materials = _materials(recipe, sources, split, encoder, sentences, quiet=quiet)
-    pooled = torch.cat([m.features.pooled[m.allowed].float() for m in materials])
-    heads = Heads(HeadsConfig(dim=recipe.dim, prior_weight=recipe.prior_training, centre=recipe.centre))
+    seen = torch.cat([m.features.features[m.allowed].float() for m in materials])
+    heads = Heads(
+        HeadsConfig(width_image=seen.shape[1], dim=recipe.dim, prior_weight=recipe.prior_training, centre=recipe.centre)
+    )
     torch.manual_seed(recipe.seed)
     for head in (heads.image, heads.text):
         head.reset_parameters()
-    heads.mean.copy_(pooled.mean(0))
-    heads.std.copy_(pooled.std(0) + 1e-3)
-    seen = sorted({m.captions[int(i)][0] for m in materials for i in m.features.picture[m.allowed]})
-    heads.centre.copy_(recipe.centre * texts[torch.tensor(seen)].mean(0))
+    heads.mean.copy_(seen.mean(0))
+    heads.std.copy_(seen.std(0) + 1e-3)
+    said = sorted({m.captions[int(i)][0] for m in materials for i in m.features.picture[m.allowed]})
+    heads.centre.copy_(recipe.centre * texts[torch.tensor(said)].mean(0))
     heads.classes.copy_(_class_vectors(sentences))
     with torch.no_grad():
-        prior = heads.prior(encoder.classify(pooled))
-    _fit(recipe, heads, materials, pooled, prior, texts, quiet=quiet)
+        prior = heads.prior(encoder.classify(seen[:, : encoder.width]))
+    _fit(recipe, heads, materials, seen, prior, texts, quiet=quiet)
     heads.config = dataclasses.replace(heads.config, prior_weight=recipe.prior)
     return heads.eval()
 
@@ -136,9 +138,9 @@ def measure(
     quiet: bool = False,
 ) -> dict[str, Interval]:
     """Held-out captions against held-out pictures, each caption one query; the pictures as a user's would be seen."""
-    features = pooled_features(encoder, "held-out stamps", split.test, 0, quiet=quiet)
-    pooled = features.pooled.float()
-    pictures = heads.images(pooled, heads.prior(encoder.classify(pooled)))
+    features = described(encoder, "held-out stamps", split.test, 0, quiet=quiet)
+    seen = features.features.float()
+    pictures = heads.images(seen, heads.prior(encoder.classify(seen[:, : encoder.width])))
     captions = sorted({sample.captions[0] for sample in split.test})
     said = heads.texts(sentences.encode(captions))
     shown = [split.test[i].captions[0] for i in features.picture.tolist()]
@@ -160,7 +162,7 @@ def _materials(
     """Vectors of all captions [T, 384], and each source with the rows its captions have there."""
     samples = {name: sources[name] for name in recipe.sources if name != "scenes"}
     features = {
-        name: pooled_features(encoder, name, members, recipe.sources[name].views, quiet=quiet)
+        name: described(encoder, name, members, recipe.sources[name].views, quiet=quiet)
         for name, members in samples.items()
     }
     if "scenes" in recipe.sources:
@@ -183,7 +185,7 @@ def _fit(
     recipe: EmbedderRecipe,
     heads: Heads,
     materials: Sequence[Material],
-    pooled: Tensor,
+    seen: Tensor,
     prior: Tensor,
     texts: Tensor,
     *,
@@ -217,7 +219,7 @@ def _fit(
             ]
             rows = torch.cat(picks)
             caption = torch.where(torch.rand(len(rows)) < recipe.keywords, last[rows], first[rows])
-            images = heads.images(pooled[rows], prior[rows], dropout=recipe.dropout)
+            images = heads.images(seen[rows], prior[rows], dropout=recipe.dropout)
             value = loss(images, heads.texts(texts[caption]), same=caption)
             optimiser.zero_grad()
             value.backward()

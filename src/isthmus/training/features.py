@@ -25,24 +25,25 @@ from isthmus.vision.efficientnet import EfficientNetEncoder
 
 Thing = TypeVar("Thing")
 
-AUGMENTATION = 1
-"""Raise it when `augmented` changes: features made by another one are not taken from the cache."""
+AUGMENTATION = 2
+"""Raise it when `augmented` or what is encoded changes: features made by another one are not taken from the cache."""
 
 SIDE = 288
 WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
-class PooledFeatures:
-    """pooled [V, D] float16 of V views; picture [V]: the index of each one's sample. Undrawable ones have none."""
+class Described:
+    """features [V, D] float16 of V views, as the encoder's `describe` gives them; picture [V]: the index of each one's
+    sample. Undrawable ones have none."""
 
-    pooled: Tensor
+    features: Tensor
     picture: Tensor
 
 
-def pooled_features(
+def described(
     encoder: EfficientNetEncoder, name: str, samples: Sequence[Sample], views: int, *, quiet: bool = False
-) -> PooledFeatures:
+) -> Described:
     """Features of `views` versions of each sample, from the cache where they were made before.
 
     With views 0, one version of each: the picture as it is, as at test time.
@@ -63,7 +64,7 @@ def pooled_features(
 
 def scene_features(
     encoder: EfficientNetEncoder, cutouts: Sequence[Sample], count: int, seed: int, *, quiet: bool = False
-) -> tuple[list[Sample], PooledFeatures]:
+) -> tuple[list[Sample], Described]:
     """`count` scenes composed from the cut-outs, as samples that name what is in them, and their features."""
     if count and not cutouts:
         raise InputError("there are no cut-outs to compose scenes from", todo="lower held_out, or leave scenes out")
@@ -79,9 +80,8 @@ def scene_features(
 
 
 def encode_pictures(encoder: EfficientNetEncoder, images: Sequence[Image.Image]) -> Tensor:
-    """RGB images -> pooled [B, D] float32."""
-    views = [encoder.fit(Picture(image, *image.size)) for image in images]
-    return encoder.encode(views).pooled
+    """RGB images -> [B, D] float32, as `describe` gives them."""
+    return encoder.describe([encoder.fit(Picture(image, *image.size)) for image in images])
 
 
 def augmented(image: Image.Image, rng: random.Random) -> Image.Image:
@@ -115,17 +115,17 @@ def on_colour(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
     return canvas.convert("RGB")
 
 
-def _kept(encoder: EfficientNetEncoder, key: list[object], make: Callable[[], PooledFeatures]) -> PooledFeatures:
+def _kept(encoder: EfficientNetEncoder, key: list[object], make: Callable[[], Described]) -> Described:
     """What `make` gives, from the cache where it was made before with the same key, encoder and augmentation."""
     whole = json.dumps([encoder.fingerprint, AUGMENTATION, SIDE, *key])
     path = cache_folder() / "features" / f"{hashlib.sha256(whole.encode()).hexdigest()[:32]}.safetensors"
     try:
         kept = load_file(path)
-        return PooledFeatures(kept["pooled"], kept["picture"])
+        return Described(kept["features"], kept["picture"])
     except (OSError, SafetensorError, KeyError):
         made = make()  # not made yet, or damaged
     with written_whole(path) as temporary:
-        save_file({"pooled": made.pooled, "picture": made.picture}, temporary)
+        save_file({"features": made.features, "picture": made.picture}, temporary)
     return made
 
 
@@ -136,9 +136,9 @@ def _encode(
     prepare: Callable[[Thing], list[Image.Image]],
     *,
     quiet: bool,
-) -> PooledFeatures:
+) -> Described:
     """Draws in two threads, encodes 32 things at a time."""
-    pooled = [torch.empty(0, encoder.width, dtype=torch.float16)]
+    features = [torch.empty(0, encoder.width_described, dtype=torch.float16)]
     owner: list[int] = []
     with ThreadPoolExecutor(2) as threads, progress(name, len(things), "pictures", quiet=quiet) as reporter:
         for start in range(0, len(things), 32):
@@ -146,7 +146,7 @@ def _encode(
             drawn = enumerate(threads.map(prepare, batch), start)
             images = [(i, image) for i, ready in drawn for image in ready]
             if images:
-                pooled.append(encode_pictures(encoder, [image for _, image in images]).half().cpu())
+                features.append(encode_pictures(encoder, [image for _, image in images]).half().cpu())
                 owner += [i for i, _ in images]
             reporter.advance(len(batch))
-    return PooledFeatures(torch.cat(pooled), torch.tensor(owner))
+    return Described(torch.cat(features), torch.tensor(owner))

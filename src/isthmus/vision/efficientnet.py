@@ -7,7 +7,7 @@ norm epsilon of 1e-3.
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -20,7 +20,7 @@ from isthmus.checkpoints import Checkpoint
 from isthmus.errors import CorruptPart, InputError
 from isthmus.images.boxes import patch_boxes
 from isthmus.images.fits import Letterbox
-from isthmus.images.views import Fit, Views
+from isthmus.images.views import Fit, View, Views
 from isthmus.vision.features import Features, pad
 
 # kernel, stride, expansion, output channels, repeats: the B0 stages before scaling (Tan & Le, table 1)
@@ -60,20 +60,33 @@ class EfficientNetLite(nn.Module):
         super().__init__()
         self.stem = ConvNorm(3, 32, kernel=3, stride=2)
         blocks: list[nn.Module] = []
+        ends: list[int] = []
         channels = 32
         for stage, (kernel, stride, expansion, wide, repeats) in enumerate(STAGES):
             out = _round_channels(wide * config.width)
-            ends = stage in (0, len(STAGES) - 1)  # Lite keeps the depth of the first and the last stage
-            for i in range(repeats if ends else math.ceil(repeats * config.depth)):
+            fixed = stage in (0, len(STAGES) - 1)  # Lite keeps the depth of the first and the last stage
+            for i in range(repeats if fixed else math.ceil(repeats * config.depth)):
                 blocks.append(InvertedResidual(channels, out, kernel, stride if i == 0 else 1, expansion))
                 channels = out
+            ends.append(len(blocks) - 1)
         self.blocks = nn.Sequential(*blocks)
+        self.taps = ends[1:]
         self.head = ConvNorm(channels, WIDTH, kernel=1)
         self.classifier = nn.Linear(WIDTH, classes)
 
     def forward(self, pixels: Tensor) -> Tensor:
         grid: Tensor = self.head(self.blocks(self.stem(pixels)))
         return grid
+
+    def levels(self, pixels: Tensor) -> list[Tensor]:
+        """The output of each stage but the first, finest grid first, then the last grid as `forward` gives it."""
+        x = self.stem(pixels)
+        grids = []
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i in self.taps:
+                grids.append(x)
+        return [*grids, self.head(x)]
 
 
 class InvertedResidual(nn.Module):
@@ -138,17 +151,10 @@ class EfficientNetEncoder:
         Raises InputError where there are no pictures.
         """
         flat = [view for picture in views for view in picture.views]
-        if not flat:
-            raise InputError("there is nothing to encode", why="no pictures were given")
-        shapes: dict[tuple[int, ...], list[int]] = {}
-        for at, view in enumerate(flat):
-            shapes.setdefault(view.pixels.shape, []).append(at)
-        weight = self.net.stem.conv.weight
         tokens: dict[int, Tensor] = {}
         boxes: dict[int, Tensor] = {}
-        for members in shapes.values():
-            pixels = torch.from_numpy(np.stack([flat[at].pixels for at in members]))
-            grid = self.net(pixels.to(weight.device, weight.dtype, memory_format=torch.channels_last))
+        for members, pixels in self._by_shape(flat):
+            grid = self.net(pixels)
             rows, columns = grid.shape[-2:]
             for at, cells in zip(members, grid.flatten(2).transpose(1, 2), strict=True):
                 tokens[at] = cells
@@ -162,6 +168,41 @@ class EfficientNetEncoder:
             [torch.cat([boxes[at] for at in span]) for span in spans],
             pooled,
         )
+
+    @property
+    def width_described(self) -> int:
+        """Numbers in `describe`: 1280 means, then mean, deviation and maximum of each stage's channels."""
+        blocks = [self.net.blocks[i] for i in self.net.taps]
+        return WIDTH + 3 * sum(b.project.conv.out_channels for b in blocks if isinstance(b, InvertedResidual))
+
+    @torch.no_grad()
+    def describe(self, views: Sequence[Views]) -> Tensor:
+        """[B, width_described] float32: what the whole network saw in each picture's first view.
+
+        The first 1280 are `pooled` of `encode`. The statistics of the earlier stages behind them know of colour,
+        stroke and texture, which a classifier of photographs forgets towards its end and drawings are made of.
+        Raises InputError where there are no pictures.
+        """
+        described = torch.empty(len(views), self.width_described, device=self.net.stem.conv.weight.device)
+        for members, pixels in self._by_shape([picture.views[0] for picture in views]):
+            *stages, last = (grid.float().flatten(2) for grid in self.net.levels(pixels))
+            parts = [last.mean(2)]
+            for grid in stages:
+                parts += [grid.mean(2), grid.std(2, correction=0), grid.amax(2)]
+            described[torch.tensor(members, device=described.device)] = torch.cat(parts, dim=1)
+        return described
+
+    def _by_shape(self, views: Sequence[View]) -> Iterator[tuple[list[int], Tensor]]:
+        """Places of equally shaped views, and their pixels [b, 3, H, W] where and as the network wants them."""
+        if not views:
+            raise InputError("there is nothing to encode", why="no pictures were given")
+        shapes: dict[tuple[int, ...], list[int]] = {}
+        for at, view in enumerate(views):
+            shapes.setdefault(view.pixels.shape, []).append(at)
+        weight = self.net.stem.conv.weight
+        for members in shapes.values():
+            pixels = torch.from_numpy(np.stack([views[at].pixels for at in members]))
+            yield members, pixels.to(weight.device, weight.dtype, memory_format=torch.channels_last)
 
     @torch.no_grad()
     def classify(self, pooled: Tensor) -> Tensor:
