@@ -61,9 +61,7 @@ class _Lines:
         rate = self.done / max(self.last - self.start, 1e-9)
         of = f"/{self.total}" if self.total is not None else ""
         left = (
-            f", {(self.total - self.done) / rate:.0f} s left"
-            if self.total and rate and self.done < self.total
-            else ""
+            f", {(self.total - self.done) / rate:.0f} s left" if self.total and rate and self.done < self.total else ""
         )
         note = f", {self.note}" if self.note else ""
         line = f"{self.label}: {self.done}{of} {self.unit}, {rate:.1f}/s{left}{note}"

@@ -48,9 +48,7 @@ class Checkpoint:
         """config.json. Raises CorruptPart where it is missing."""
         config = self.json("config.json")
         if config is None:
-            raise CorruptPart(
-                f"{self.folder} has no config.json", todo="name a folder in Hugging Face layout"
-            )
+            raise CorruptPart(f"{self.folder} has no config.json", todo="name a folder in Hugging Face layout")
         return config
 
     @cached_property
@@ -62,9 +60,7 @@ class Checkpoint:
             missing = [name for name in names if self.path(name) is None]
             if missing or not names:
                 lost = missing[0] if missing else "every shard"
-                raise CorruptPart(
-                    f"{self.folder} lacks {lost}", why=f"{INDEX} names it", todo="fetch it again"
-                )
+                raise CorruptPart(f"{self.folder} lacks {lost}", why=f"{INDEX} names it", todo="fetch it again")
             return tuple(self.folder / name for name in names)
         single = next((path for file in WHOLE if (path := self.path(file))), None)
         if single is None:

@@ -26,9 +26,7 @@ def resolve(name: str) -> Checkpoint:
     if name and Path(name).is_dir():
         return _with_safetensors(Checkpoint(name=name, folder=Path(name), origin="folder"))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
-        raise InputError(
-            f"no model {name!r}", why="neither a folder nor OWNER/NAME", todo="isthmus models lists parts"
-        )
+        raise InputError(f"no model {name!r}", why="neither a folder nor OWNER/NAME", todo="isthmus models lists parts")
     return _with_safetensors(_from_hub(name))
 
 
@@ -48,21 +46,13 @@ def _from_hub(name: str) -> Checkpoint:
     try:
         folder = snapshot_download(repository, revision=revision or None, allow_patterns=list(WANTED))
         if not any(Path(folder).glob("*.safetensors")):
-            folder = snapshot_download(
-                repository, revision=revision or None, allow_patterns=[*WANTED, *FOREIGN]
-            )
+            folder = snapshot_download(repository, revision=revision or None, allow_patterns=[*WANTED, *FOREIGN])
     except GatedRepoError:
-        raise MissingPart(
-            f"{repository} is gated", todo="accept its terms on the hub, then set HF_TOKEN"
-        ) from None
+        raise MissingPart(f"{repository} is gated", todo="accept its terms on the hub, then set HF_TOKEN") from None
     except RevisionNotFoundError:
-        raise MissingPart(
-            f"{repository} has no revision {revision}", todo="look at its page on the hub"
-        ) from None
+        raise MissingPart(f"{repository} has no revision {revision}", todo="look at its page on the hub") from None
     except RepositoryNotFoundError:
-        raise MissingPart(
-            f"the hub knows no {repository}", todo="check the name, or set HF_TOKEN if private"
-        ) from None
+        raise MissingPart(f"the hub knows no {repository}", todo="check the name, or set HF_TOKEN if private") from None
     except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError) as error:
         raise MissingPart(
             f"{repository} is not in the cache and the hub cannot be reached",

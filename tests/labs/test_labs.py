@@ -1,0 +1,98 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from isthmus import labs
+from isthmus.cli.main import app
+from isthmus.errors import InputError, MissingPart
+from isthmus.labs import LABS, negatives, patches, run
+from isthmus.labs.work import one_thread
+
+from .test_negatives import TINY as TINY_NEGATIVES
+from .test_patches import TINY as TINY_PATCHES
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(negatives, "Settings", lambda: TINY_NEGATIVES)
+    monkeypatch.setattr(patches, "Settings", lambda: TINY_PATCHES)
+
+
+def test_listing_imports_neither_torch_nor_matplotlib() -> None:
+    code = (
+        "import sys; sys.argv = ['isthmus', 'lab']\n"
+        "from isthmus.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print({'torch', 'matplotlib', 'sklearn', 'numpy'} & set(sys.modules))\n"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line.split()[0] for line in out[:-1]] == ["patches", "negatives"]
+    assert out[-1] == "set()"
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("name", [lab.name for lab in LABS])
+def test_a_lab_writes_its_plot_and_figures(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "a" / "b"
+    result = run(name, out, seeds=3, quiet=True)
+    assert result.lab == name
+    assert result.plot == out / f"{name}.png"
+    assert result.plot.read_bytes().startswith(b"\x89PNG")
+    assert json.loads((out / f"{name}.json").read_text()) == result.to_json() | {
+        "settings": json.loads(json.dumps(result.to_json()["settings"]))
+    }
+    assert result.spent.wall > 0
+    assert f"verdict: the claim {result.verdict}" in result.to_text()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_command_line_gives_json_on_stdout(tmp_path: Path) -> None:
+    found = CliRunner().invoke(app, ["lab", "negatives", "--json", "--out", str(tmp_path)], catch_exceptions=False)
+    assert found.exit_code == 0
+    read = json.loads(found.stdout)
+    assert (read["lab"], read["seeds"]) == ("negatives", [0, 1, 2])
+    assert "negatives: " in found.stderr
+
+
+def test_unknown_lab_names_the_labs(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'nothing' .*patches, negatives"):
+        run("nothing", tmp_path, seeds=3)
+
+
+def test_too_few_seeds(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="at least 3"):
+        run("negatives", tmp_path, seeds=2)
+
+
+def test_a_file_is_no_folder_for_results(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="folder"):
+        run("negatives", tmp_path / "file", seeds=3)
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "sklearn"])
+def test_without_the_extra_one_line_says_what_to_install(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingPart, match=rf"need {package}.*pip install 'isthmus\[labs\]'"):
+        labs.run("negatives", tmp_path / "new", seeds=3)
+    assert not (tmp_path / "new").exists()
+
+
+def test_threads_are_given_back() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with pytest.raises(RuntimeError, match="stop"), one_thread():
+            assert torch.get_num_threads() == 1
+            raise RuntimeError("stop")
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
