@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 HERE = Path("demo")
-SENTENCES = ("a cat", "a cup of coffee", "an astronaut", "a rocket")
+SENTENCES = ("a cat", "a cup of coffee", "an astronaut", "a rocket on its launch pad")
 PICTURES = {"skimage": "data", "sklearn": "datasets/images", "matplotlib": "mpl-data/sample_data"}
 
 

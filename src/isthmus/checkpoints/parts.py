@@ -36,11 +36,7 @@ class Part:
     def source(self) -> Path:
         """Where the package keeps the file. Raises MissingPart where the package is not installed."""
         spec = importlib.util.find_spec(self.module)
-        root = (
-            Path(next(iter(spec.submodule_search_locations)))
-            if spec and spec.submodule_search_locations
-            else None
-        )
+        root = Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
         path = root / self.file if root else None
         if path is None or not path.is_file():
             raise MissingPart(f"{self.name} is not installed", todo=f"pip install '{self.package}'")
@@ -65,6 +61,16 @@ class Part:
 
 
 PARTS = (
+    Part(
+        name="default/embedder",
+        role="embedder heads",
+        package="isthmus",
+        module="isthmus",
+        file="weights/embedder/model.safetensors",
+        sha256="daea9a86d8eca759a05a71b7e018dd5b6a3b28132c7dc3c3f319d1942346459e",
+        size=3_830_976,
+        licence="Apache-2.0",
+    ),
     Part(
         name="default/efficientnet-lite0",
         role="picture encoder",

@@ -50,15 +50,19 @@ def models(
 
 
 def _table(rows: list[dict[str, object]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "role", "from", "size", "licence", "sha256", "state", "cached"):
-        table.add_column(column, justify="right" if column == "size" else "left", overflow="fold")
+    """Plain columns, never folded: a narrow terminal may wrap a line, but a name stays in one piece."""
+    table = [("name", "role", "size", "licence", "sha256", "state", "cached", "from")]
     for row in rows:
-        size = f"{int(str(row['bytes'])) / 1e6:.1f} MB"
         state = str(row["state"]) + ("" if row["needed"] or row["state"] == "verified" else " (optional)")
-        values = (row["name"], row["role"], row["from"], size, row["licence"], str(row["sha256"])[:12], state)
-        table.add_row(*map(str, values), "yes" if row["cached"] else "no")
-    Console().print(table)
+        size = f"{int(str(row['bytes'])) / 1e6:.1f} MB"
+        cached = "yes" if row["cached"] else "no"
+        digest = str(row["sha256"])[:12]
+        table.append(
+            (str(row["name"]), str(row["role"]), size, str(row["licence"]), digest, state, cached, str(row["from"]))
+        )
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        cells = (
+            cell.rjust(w) if i == 2 else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")

@@ -38,7 +38,7 @@ class HeadsConfig:
     width_image: int = 3584
     width_text: int = WIDTH_TEXT
     dim: int = 384
-    prior_weight: float = 1.5
+    prior_weight: float = 2.0
     temperature: float = 2.0
     top: int = 50
     centre: float = 0.4
