@@ -1,6 +1,6 @@
 """The vision tower's speed: against transformers at equal weights, and four ways to keep packed pictures apart.
 
-    OMP_NUM_THREADS=1 python benchmarks/vision.py
+    OMP_NUM_THREADS=1 python -m benchmarks.vision
 
 Prints ratios of CPU time, measured in pairs, shuffled, in one run (median and the middle half of the pairs): on shared
 cores those hold where milliseconds do not. Peak memory is that of a process of its own (Linux only).

@@ -1,6 +1,9 @@
 """What several folders of tests share."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +18,20 @@ def stamps_root() -> Path:
         why = "needs Debian's tuxpaint-stamps-default"
         pytest.fail(why) if os.environ.get("ISTHMUS_CI") else pytest.skip(why)
     return STAMPS
+
+
+@pytest.fixture
+def users_folder() -> Iterator[Path]:
+    """An empty folder of an ordinary user, who the test runs as: root, as CI is, may read everything."""
+    folder = Path(tempfile.mkdtemp())
+    is_root = os.geteuid() == 0
+    if is_root:
+        nobody = 65534
+        os.chown(folder, nobody, nobody)
+        os.seteuid(nobody)
+    try:
+        yield folder
+    finally:
+        if is_root:
+            os.seteuid(0)
+        shutil.rmtree(folder)

@@ -72,9 +72,8 @@ def test_unreadable(tmp_path: Path) -> None:
     assert reason(closed) == "unreadable"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_permission_denied_is_unreadable(tmp_path: Path) -> None:
-    path = tmp_path / "secret.png"
+def test_permission_denied_is_unreadable(users_folder: Path) -> None:
+    path = users_folder / "secret.png"
     path.write_bytes(WHOLE["png"])
     path.chmod(0)
     assert reason(path) == "unreadable"
