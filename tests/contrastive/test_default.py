@@ -38,16 +38,25 @@ def test_similarity_is_the_weighted_mean_of_two_cosines(seed: int, weight: float
     heads = Heads(HeadsConfig(width_image=16, width_text=12, dim=dim, prior_weight=weight, top=3), classes=5).eval()
     heads.classes.normal_()
     heads.centre.normal_(std=0.1)
-    heads.mean.normal_()
-    pooled, sentences = torch.randn(4, 16), F.normalize(torch.randn(3, 12), dim=-1)
+    heads.mean.uniform_(-3, 3)
+    described, sentences = torch.rand(4, 16) * 6 - 3, F.normalize(torch.randn(3, 12), dim=-1)
     prior = heads.prior(torch.randn(4, 5))
-    pictures, texts = heads.images(pooled, prior), heads.texts(sentences)
+    pictures, texts = heads.images(described, prior), heads.texts(sentences)
     for vectors in (pictures, texts):
         torch.testing.assert_close(vectors.norm(dim=-1), torch.ones(len(vectors)))
     centred = F.normalize(sentences - heads.centre, dim=-1)
-    learned = F.cosine_similarity(heads.text(centred)[:, None], heads.image(pooled - heads.mean)[None], dim=-1)
+    learned = F.cosine_similarity(heads.text(centred)[:, None], heads.image(described - heads.mean)[None], dim=-1)
     expected = (learned + weight * centred @ prior.T) / (1 + weight)
     torch.testing.assert_close(texts @ pictures.T, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_what_lies_beyond_six_deviations_counts_as_six() -> None:
+    heads = Heads(HeadsConfig(width_image=2, width_text=3, dim=2), classes=3).eval()
+    prior = torch.zeros(2, 3)
+    far = heads.images(torch.tensor([[6.0, 1.0], [60.0, 1.0]]), prior)
+    assert torch.equal(far[0], far[1])
+    near = heads.images(torch.tensor([[5.0, 1.0], [6.0, 1.0]]), prior)
+    assert not torch.equal(near[0], near[1])
 
 
 def test_the_prior_counts_only_the_likeliest_classes() -> None:
