@@ -7,8 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from isthmus.training.data.sources import STAMPS
+
+# A run that decides whether a change lands must not depend on luck; a developer's runs look at new examples each time.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("ISTHMUS_CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
