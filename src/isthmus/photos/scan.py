@@ -1,12 +1,16 @@
 """The exact nearest rows of an fp16 matrix, at about the speed of memory."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from isthmus.threads import torch_threads
+
+THREADS = 1
+"""One core reads nearly as fast as the memory gives; a second gains a third on an idle machine, and on a busy one the
+two wait for each other, at each step, longer than the whole scan takes (benchmarks/exact_scan.py)."""
 
 ROUNDING = 2.0**-10
 """Of an fp16 score below 1 in size: half a unit in its last place is 2**-12; fp32 sums of a row add far less."""
@@ -29,7 +33,7 @@ class Scan:
     def of(cls, rows: NDArray[np.float16], query: NDArray[np.float32]) -> "Scan":
         """rows [N, D] fp16, unit length; query [D] float32, unit length."""
         rounded = query.astype(np.float16)
-        with _one_thread():
+        with torch_threads(THREADS):
             rough = torch.mv(torch.from_numpy(rows), torch.from_numpy(rounded)).float()
         # |rounded . row - query . row| <= |rounded - query| by Cauchy-Schwarz, rows being of unit length.
         slack = ROUNDING + 1.001 * float(np.linalg.norm(rounded.astype(np.float32) - query))
@@ -41,7 +45,7 @@ class Scan:
         if k == 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         # Every row whose true score can reach the true k-th best: its rough one is within twice the slack of it.
-        with _one_thread():
+        with torch_threads(THREADS):
             least = torch.topk(self.rough, k).values[-1].item() - 2 * self.slack
             candidates = torch.nonzero(self.rough >= least).flatten().numpy()
         scores = np.concatenate(
@@ -50,18 +54,6 @@ class Scan:
         )
         order = np.lexsort((candidates, -scores))[:k]
         return candidates[order], scores[order]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One core reads nearly as fast as the memory gives; a second gains a third on an idle machine, and on a busy one
-    the two wait for each other, at each step, longer than the whole scan takes (benchmarks/exact_scan.py)."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _cuts(n: int) -> list[int]:

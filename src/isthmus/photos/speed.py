@@ -5,28 +5,23 @@ bf16 moves a CLIP vector by less than .001 in cosine (benchmarks/index_throughpu
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import torch
+
+from isthmus.threads import torch_threads
 
 GAIN = 1.25
 """bf16 must be faster than this: less is noise, and not worth any rounding."""
 
 
-@contextmanager
-def indexing_threads() -> Iterator[None]:
+def indexing_threads() -> AbstractContextManager[None]:
     """Leave half of the processors to the threads that decode.
 
     A model's threads wait for each other at every layer, spinning; where decoding keeps them apart, one that works
     alone was twice as fast as two on two processors.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return torch_threads(max(1, (os.cpu_count() or 1) // 2))
 
 
 def indexing_dtype(device: str) -> torch.dtype:
