@@ -1,12 +1,9 @@
 """Default parts: pinned by hash, converted once, never trusted half-written."""
 
 import dataclasses
-import os
-import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -73,33 +70,59 @@ def test_a_damaged_cache_is_made_anew(damage: str) -> None:
     assert sha256_of(resolve("default/efficientnet-lite0").folder / WEIGHTS) == digest
 
 
-def test_a_killed_conversion_leaves_nothing_that_is_trusted(tmp_path: Path) -> None:
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import isthmus.checkpoints.cache as cache
+
+left = int(sys.argv[3])
+
+def or_die(step):
+    def counted(*arguments):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(*arguments)
+    return counted
+
+# every step at which bytes or names reach the disk
+os.fsync, Path.replace = or_die(os.fsync), or_die(Path.replace)
+cache.convert(Path(sys.argv[1]), sys.argv[2], dict, {"config.json": b"{}"})
+"""
+
+
+def test_a_conversion_killed_at_any_step_leaves_nothing_that_is_trusted(tmp_path: Path) -> None:
     pickle = tmp_path / "pytorch_model.bin"
     torch.manual_seed(0)
-    tensors = {f"layer.{i}": torch.randn(256, 1024) for i in range(40)}
+    tensors = {f"layer.{i}": torch.randn(16, 16) for i in range(4)}
     torch.save(tensors, pickle)
     digest = sha256_of(pickle)
-    code = (
-        "import sys; from pathlib import Path; from isthmus.checkpoints.cache import convert; import torch;"
-        "print('ready', flush=True);"
-        f"convert(Path(sys.argv[1]), {digest!r}, dict, {{'config.json': b'{{}}'}}); print('done', flush=True)"
-    )
-    rng = random.Random(0)
-    interrupted = 0
-    for _ in range(6):
-        child = subprocess.Popen([sys.executable, "-c", code, str(pickle)], stdout=subprocess.PIPE)
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"ready\n"
-        time.sleep(rng.uniform(0, 0.12))
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-        if is_converted(digest):
-            break  # it was quicker than the kill: whole, which the end of the test checks
-        interrupted += 1
-    convert(pickle, digest, dict, {"config.json": b"{}"})
-    assert interrupted, "no kill came in time: the test showed nothing"
+    killed = 0
+    for steps in range(30):
+        child = subprocess.run([sys.executable, "-c", KILLED, str(pickle), digest, str(steps)], check=False)
+        if child.returncode == 0:
+            break
+        assert child.returncode == -signal.SIGKILL
+        killed += 1
+        assert not is_converted(digest)
+    assert child.returncode == 0
+    assert is_converted(digest)
+    assert killed >= 6, "weights, config and proof each reach the disk in two steps or more"
     read = resolve(str(converted_folder(digest))).tensors()
     assert all(torch.equal(read[key], tensors[key]) for key in tensors)
+
+
+def test_half_written_weights_are_not_trusted_whatever_the_proof_says(tmp_path: Path) -> None:
+    pickle = tmp_path / "pytorch_model.bin"
+    torch.save({"a": torch.ones(1000)}, pickle)
+    digest = sha256_of(pickle)
+    weights = convert(pickle, digest, dict, {}) / WEIGHTS
+    whole = weights.read_bytes()
+    for size in (0, 1, len(whole) // 2, len(whole) - 1):
+        weights.write_bytes(whole[:size])
+        assert not is_converted(digest)
+    assert (convert(pickle, digest, dict, {}) / WEIGHTS).read_bytes() == whole
 
 
 def test_written_whole_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
