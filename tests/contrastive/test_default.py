@@ -23,7 +23,7 @@ from tests.photographs import PHOTOGRAPHS, photograph
 
 @pytest.fixture(scope="module")
 def embedder() -> DefaultEmbedder:
-    return load_default_embedder()
+    return load_default_embedder(resolve("default/embedder"))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_held_out_stamps_are_found_as_often_as_the_model_card_says(
 
 
 def test_bf16_moves_picture_vectors_little(embedder: DefaultEmbedder, photographs: torch.Tensor) -> None:
-    coarse = load_default_embedder(dtype=torch.bfloat16)
+    coarse = load_default_embedder(resolve("default/embedder"), dtype=torch.bfloat16)
     views = [coarse.fit(open_picture(photograph(name))) for name in PHOTOGRAPHS]
     cosine = (coarse.images(views) * photographs).sum(-1)
     assert cosine.min() > 0.99
@@ -148,11 +148,18 @@ def test_heads_are_refused_on_other_parts_than_their_own(change: dict[str, objec
     config = json.loads((tmp_path / "e" / "config.json").read_text())
     (tmp_path / "e" / "config.json").write_text(json.dumps({**config, **change}))
     with pytest.raises(CorruptPart, match=says):
-        load_default_embedder(str(tmp_path / "e"))
+        load_default_embedder(resolve(str(tmp_path / "e")))
+
+
+def test_a_trained_folder_is_known_by_its_own_name_so_that_a_library_can_load_it_again(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(resolve("default/embedder").folder, folder)
+    assert load_embedder(str(folder)).name == str(folder)
+    assert load_embedder().name == "default/embedder"
 
 
 def test_head_settings_are_part_of_the_fingerprint(embedder: DefaultEmbedder) -> None:
     other = Heads(dataclasses.replace(embedder.heads.config, prior_weight=0.5))
-    assert DefaultEmbedder(embedder.pictures, embedder.sentences, other, weights="").fingerprint != (
-        DefaultEmbedder(embedder.pictures, embedder.sentences, embedder.heads, weights="").fingerprint
+    assert DefaultEmbedder("a", embedder.pictures, embedder.sentences, other, weights="").fingerprint != (
+        DefaultEmbedder("a", embedder.pictures, embedder.sentences, embedder.heads, weights="").fingerprint
     )

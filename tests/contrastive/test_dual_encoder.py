@@ -216,7 +216,7 @@ def test_an_unknown_kind_of_model_is_told_in_a_line(tmp_path):
 def test_the_default_and_trained_heads_go_to_the_default_embedder(monkeypatch, tmp_path):
     from isthmus.contrastive import default
 
-    monkeypatch.setattr(default, "load_default_embedder", lambda name, *, device, dtype: (name, device, dtype))
+    monkeypatch.setattr(default, "load_default_embedder", lambda found, *, device, dtype: (found.name, device, dtype))
     (tmp_path / "config.json").write_text(json.dumps({"heads": {}}))
     assert load_embedder() == ("default/embedder", "cpu", None)
     assert load_embedder(str(tmp_path), dtype=torch.bfloat16) == (str(tmp_path), "cpu", torch.bfloat16)

@@ -1,7 +1,8 @@
 """The `default/...` parts: weights that come inside pip packages (or in this one), each pinned by SHA-256.
 
 A part is never trusted by its package's name alone: the file's hash is checked each time it is loaded. A foreign
-`.pth` is read with `weights_only=True`, converted once to safetensors, and kept in the cache under its own hash.
+`.pth` is read with `weights_only=True`, converted once to safetensors, and kept in the cache under its own hash; from
+then on it is the copy that is checked, against the hash it was written with.
 """
 
 import importlib.util

@@ -25,7 +25,6 @@ from isthmus.errors import CorruptPart
 from isthmus.images.views import Views
 from isthmus.vision.efficientnet import EfficientNetEncoder, load_efficientnet
 
-NAME = "default/embedder"
 WIDTH_TEXT = 384
 
 
@@ -95,10 +94,10 @@ class DefaultEmbedder:
     """Embedder from the default parts. `load_default_embedder` makes one."""
 
     def __init__(
-        self, pictures: EfficientNetEncoder, sentences: SentenceEncoder, heads: Heads, *, weights: str
+        self, name: str, pictures: EfficientNetEncoder, sentences: SentenceEncoder, heads: Heads, *, weights: str
     ) -> None:
-        """`weights`: the fingerprints of all three parts."""
-        self.name, self.dim, self.fit = NAME, heads.dim, pictures.fit
+        """`name` is what loads it again; `weights`: the fingerprints of all three parts."""
+        self.name, self.dim, self.fit = name, heads.dim, pictures.fit
         self.pictures, self.sentences = pictures, sentences
         self.heads = heads.eval().requires_grad_(False)
         self._weights = weights
@@ -123,14 +122,13 @@ class DefaultEmbedder:
 
 
 def load_default_embedder(
-    name: str = NAME, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+    checkpoint: Checkpoint, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
 ) -> DefaultEmbedder:
-    """The default embedder, or one of its kind trained anew (`name` a folder that `isthmus train` wrote).
+    """The default embedder, or one of its kind trained anew: the checkpoint is what `isthmus train` wrote.
 
     `dtype` is that of the two encoders (None: float32); the heads stay in float32.
     Raises MissingPart where a part is not installed, CorruptPart where one is not the one the heads were trained on.
     """
-    checkpoint = resolve(name)
     config = checkpoint.config
     encoder, texts = (_frozen(checkpoint, config, side) for side in ("encoder", "text_encoder"))
     pictures = load_efficientnet(encoder, device=device, dtype=dtype)
@@ -138,12 +136,12 @@ def load_default_embedder(
     heads = load_heads(checkpoint).to(device)
     if pictures.fit.fingerprint != config.get("fit"):
         raise CorruptPart(
-            f"{name} was trained with another Fit",
+            f"{checkpoint.name} was trained with another Fit",
             why=f"{config.get('fit')} instead of {pictures.fit.fingerprint}",
             todo="train it again: isthmus train recipes/embedder.yaml",
         )
     weights = ":".join((encoder.fingerprint, texts.fingerprint, checkpoint.fingerprint))
-    return DefaultEmbedder(pictures, sentences, heads, weights=weights)
+    return DefaultEmbedder(checkpoint.name, pictures, sentences, heads, weights=weights)
 
 
 def load_heads(checkpoint: Checkpoint) -> Heads:

@@ -16,11 +16,12 @@ def load_embedder(
     A folder of trained heads, which `isthmus train` writes, gives an embedder of the default's kind.
     Raises MissingPart and CorruptPart as `resolve`, InputError for a model that is no dual encoder.
     """
+    checkpoint = resolve(name)
     # Each kind is imported only when it is asked for, so that a search pays for one.
-    if name == DEFAULT or "heads" in (resolve(name).json("config.json") or {}):
+    if "heads" in (checkpoint.json("config.json") or {}):
         from isthmus.contrastive.default import load_default_embedder
 
-        return load_default_embedder(name, device=device, dtype=dtype)
+        return load_default_embedder(checkpoint, device=device, dtype=dtype)
     from isthmus.contrastive.dual_checkpoint import load_dual_encoder
 
-    return load_dual_encoder(resolve(name), device=device, dtype=dtype)
+    return load_dual_encoder(checkpoint, device=device, dtype=dtype)
