@@ -1,0 +1,1 @@
+"""Every big model behind one protocol."""

@@ -1,0 +1,1 @@
+"""The strip of land: features of a frozen encoder become tokens of a frozen language model."""

@@ -1,0 +1,45 @@
+"""What every connector is: features in, tokens of the language model's width out.
+
+Notation: B pictures, N tokens of the encoder, M tokens of the connector, T text tokens, D widths.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from isthmus.vision.features import Features
+
+
+@dataclass(frozen=True)
+class Text:
+    """Text that a connector may read beside the picture (InstructBLIP's question), in the ids of its own tokenizer.
+
+    ids [B, T] int64; mask [B, T] bool, True where there is a token.
+    """
+
+    ids: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What the language model gets of each picture. tokens [B, M, D_out]; mask [B, M] bool, True where there is one."""
+
+    tokens: Tensor
+    mask: Tensor
+
+
+class Connector(Protocol):
+    """The strip between a frozen encoder of width `width_in` and a frozen language model of width `width_out`.
+
+    Every connector is an nn.Module.
+    """
+
+    width_in: int
+    width_out: int
+
+    def num_tokens(self, n: int) -> int:
+        """How many tokens come out for a picture of n encoder tokens; what `__call__` returns is held to it."""
+
+    def __call__(self, features: Features, text: Text | None = None) -> Tokens: ...

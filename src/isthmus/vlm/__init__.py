@@ -1,0 +1,1 @@
+"""Encoder, connector and language model, composed: a model that answers about pictures."""
