@@ -99,3 +99,17 @@ def _bar(label: str, total: int | None, unit: str) -> Iterator[Progress]:
                 rich.update(task, advance=n, rate=rate)
 
         yield Bar()
+
+
+@contextmanager
+def no_foreign_bars() -> Iterator[None]:
+    """`transformers` shows no progress bars of its own within the block: ours say what is going on, or nothing does."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

