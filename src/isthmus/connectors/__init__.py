@@ -1,1 +1,32 @@
 """The strip of land: features of a frozen encoder become tokens of a frozen language model."""
+
+from isthmus.connectors.connector import Connector, Text, Tokens
+from isthmus.connectors.linear import LinearConnector
+from isthmus.connectors.mlp import MlpConnector
+from isthmus.connectors.objectives import Losses, Stage1
+from isthmus.connectors.qformer import QFormer, QFormerConfig, QFormerConnector, without_text
+from isthmus.connectors.qformer_checkpoint import load_qformer, qformer_from_bert
+from isthmus.connectors.qformer_names import export_config, export_qformer
+from isthmus.connectors.resampler import ResamplerConnector
+from isthmus.connectors.stage1_checkpoint import load_stage1, start_word_head
+
+__all__ = [
+    "Connector",
+    "LinearConnector",
+    "Losses",
+    "MlpConnector",
+    "QFormer",
+    "QFormerConfig",
+    "QFormerConnector",
+    "ResamplerConnector",
+    "Stage1",
+    "Text",
+    "Tokens",
+    "export_config",
+    "export_qformer",
+    "load_qformer",
+    "load_stage1",
+    "qformer_from_bert",
+    "start_word_head",
+    "without_text",
+]

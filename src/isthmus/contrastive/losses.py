@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from isthmus.contrastive.collectives import Ranks, gather_rows, mean_value, meet, padded, pass_on
+from isthmus.gathering import Ranks, gather_rows, mean_value, meet, padded, pass_on
 
 
 class LogitScale(nn.Module):

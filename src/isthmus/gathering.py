@@ -54,7 +54,7 @@ def meet(rows: int, width: int, labelled: bool, device: torch.device, group: dis
 
 
 def gather_rows(x: Tensor, ranks: Ranks) -> Tensor:
-    """[b_r, D] of every rank -> [B, D] on every rank, in rank order; differentiable.
+    """[b_r, ...] of every rank -> [B, ...] on every rank, in rank order; differentiable.
 
     Backward sums what all ranks ask of this rank's rows.
     """
@@ -62,6 +62,25 @@ def gather_rows(x: Tensor, ranks: Ranks) -> Tensor:
         return x
     gathered: Tensor = _GatherRows.apply(x, ranks)  # type: ignore[no-untyped-call]
     return gathered
+
+
+def gather_padded(x: Tensor, ranks: Ranks) -> Tensor:
+    """[b_r, L_r, ...] of every rank -> [B, L, ...] on every rank, L the greatest L_r, zeros behind; differentiable."""
+    if ranks.count == 1:
+        return x
+    longest = torch.tensor([x.shape[1]], device=x.device)
+    dist.all_reduce(longest, op=dist.ReduceOp.MAX, group=ranks.group)
+    more = int(longest) - x.shape[1]
+    return gather_rows(torch.cat([x, x.new_zeros(len(x), more, *x.shape[2:])], dim=1), ranks)
+
+
+def summed(count: int, device: torch.device, ranks: Ranks) -> int:
+    """The sum of every rank's count."""
+    if ranks.count == 1:
+        return count
+    total = torch.tensor([count], device=device)
+    dist.all_reduce(total, group=ranks.group)
+    return int(total)
 
 
 def mean_value(loss: Tensor, ranks: Ranks) -> Tensor:
