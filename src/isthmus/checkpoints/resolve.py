@@ -9,7 +9,7 @@ from isthmus.checkpoints.parts import open_part
 from isthmus.errors import InputError, MissingPart
 
 # what a model needs: never the .bin or .h5 twins of safetensors, never code
-WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")
+WANTED = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")
 FOREIGN = ("pytorch_model.bin", "open_clip_pytorch_model.bin")
 
 
@@ -70,7 +70,7 @@ def _with_safetensors(checkpoint: Checkpoint) -> Checkpoint:
     pickle = next((path for file in FOREIGN if (path := checkpoint.path(file))), None)
     if pickle is None:
         return checkpoint  # a tokenizer or a processor alone; whoever asks for tensors is told by Checkpoint
-    beside = [path for pattern in ("*.json", "*.txt", "*.model") for path in sorted(folder.glob(pattern))]
+    beside = [path for pattern in ("*.json", "*.jinja", "*.txt", "*.model") for path in sorted(folder.glob(pattern))]
     files = {path.name: path.read_bytes() for path in beside}
     converted = convert(pickle, sha256_of(pickle), dict, files)
     return Checkpoint(name=checkpoint.name, folder=converted, origin=checkpoint.origin)

@@ -1,0 +1,141 @@
+"""Backend: whatever answers a conversation, here or at the other end of a wire. Assistants know nothing else.
+
+A stream is a generator of Deltas: pieces of text, then one last Delta that says why it ended and what it cost.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+from isthmus.errors import InputError
+from isthmus.messages import Message
+
+Reason: TypeAlias = Literal["stop", "length", "cancelled", "tool_calls"]
+"""Why an answer ended: the model or a stop string ended it; `max_tokens` or the context was used up; the backend was
+told to end it by someone other than the stream's reader; the model waits for its tools."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to answer. Raises InputError for values outside their range.
+
+    An answer ends before the first stop string; of several, the one completed first.
+    """
+
+    max_tokens: int = 512
+    temperature: float = 0.0
+    """0: always the likeliest token (greedy); 1: the model's own distribution."""
+    top_p: float = 1.0
+    """Draw only among the likeliest tokens that together have this probability (0 < top_p <= 1)."""
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    """Of the draws; None: another answer each time. Greedy answers need none."""
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise InputError(f"max_tokens is {self.max_tokens}", todo="ask for at least one token")
+        if not 0 <= self.temperature < float("inf"):
+            raise InputError(f"temperature is {self.temperature}", todo="give 0 (greedy) or more")
+        if not 0 < self.top_p <= 1:
+            raise InputError(f"top_p is {self.top_p}", todo="give more than 0 and at most 1")
+        if isinstance(self.stop, str) or "" in self.stop:
+            raise InputError(f"stop is {self.stop!r}", todo="give a tuple of texts, none of them empty")
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function the model may ask for. `parameters` is the JSON schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """What the model asks for. `arguments` is JSON text as the model wrote it: it may be wrong."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one answer. `prompt_tokens` counts text and pictures, `completion_tokens` the end token too."""
+
+    prompt_tokens: int
+    picture_tokens: int | None
+    """Those of the prompt that stand for pictures; None where the backend cannot tell."""
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class Finish:
+    reason: Reason
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class Delta:
+    """One piece of an answer: text, tool calls, or (the last one, and only that) `finish`."""
+
+    text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish: Finish | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer."""
+
+    text: str
+    reason: Reason
+    usage: Usage
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+Stream: TypeAlias = Generator[Delta, None, None]
+
+
+class Backend(Protocol):
+    """A model that answers. Safe to use from several threads; whether answers are made side by side is its affair."""
+
+    @property
+    def name(self) -> str:
+        """Which model speaks, as its user named it."""
+
+    def stream(self, messages: Sequence[Message], *, tools: Sequence[Tool] | None = None, options: Options) -> Stream:
+        """The answer to `messages`, piece by piece; no piece is empty, the last one alone has `finish`.
+
+        Nothing is done before the first Delta is asked for. Closing the generator (also by letting go of it) ends the
+        work and frees its memory before `close` returns. Raises an IsthmusError, with the first Delta or with the one
+        at which the work failed: InputError for messages, options or tools it cannot use, PictureError for a picture.
+        """
+
+
+def complete(
+    backend: Backend, messages: Sequence[Message], options: Options, *, tools: Sequence[Tool] | None = None
+) -> Reply:
+    """The whole answer at once. Raises as `stream`."""
+    pieces: list[str] = []
+    calls: list[ToolCall] = []
+    finish: Finish | None = None
+    for delta in backend.stream(messages, tools=tools, options=options):
+        pieces.append(delta.text)
+        calls += delta.tool_calls
+        finish = delta.finish
+    if finish is None:
+        raise AssertionError(f"the backend {backend.name} ended without saying why")
+    return Reply("".join(pieces), finish.reason, finish.usage, tuple(calls))
+
+
+def check_messages(messages: Sequence[Message]) -> None:
+    """For implementations: raises InputError unless there is something to answer."""
+    if not messages:
+        raise InputError("there are no messages to answer", todo="give at least one message of a user")
+    for at, message in enumerate(messages):
+        if not message.content:
+            raise InputError(f"message {at} is empty", todo="give it a text or a picture")
+    if messages[-1].role not in ("user", "tool"):
+        raise InputError(f"the last message is of the role {messages[-1].role}", todo="end with a message of a user")
