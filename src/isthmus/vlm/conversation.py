@@ -1,0 +1,242 @@
+"""A conversation with one model that reads nothing twice: the KV cache and the pictures' tokens are kept between turns.
+
+What was read is known position by position: a token by its id, a picture's token by the picture's content and its
+number. A new prompt is compared with that from the start; only what follows the longest common beginning is read.
+So a second question about a picture, in the same dialogue or a fresh one, costs its own few tokens.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from isthmus.errors import InputError
+from isthmus.images.views import Picture
+from isthmus.messages import ImagePart, Message, TextPart
+from isthmus.vlm.answer import Answer, Finish
+from isthmus.vlm.decoding import Chooser, Decoding, TextGrower
+from isthmus.vlm.pictures import content_key, picture_of
+from isthmus.vlm.sequence import Extent, Sample, Slot
+from isthmus.vlm.splice import embed
+
+if TYPE_CHECKING:
+    from isthmus.vlm.model import VisionLanguageModel
+
+Read: TypeAlias = int | tuple[str, int]
+"""What stood at a position: a token's id, or (a picture's content key, the number of its token)."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture after the connector. rows [M, D_llm], padding left out."""
+
+    rows: Tensor
+    extent: Extent
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A sample, the content key of each of its pictures, and what stands at each of its positions."""
+
+    sample: Sample
+    keys: tuple[str, ...]
+    read: tuple[Read, ...]
+
+
+class Conversation:
+    """Made by `model.conversation()`. Holds what the model has read last; one answer is generated at a time.
+
+    What is held belongs to the weights it was computed with: begin a new conversation after training.
+    """
+
+    def __init__(self, model: "VisionLanguageModel") -> None:
+        self._model = model
+        self._ends = end_tokens(model)
+        self._stops = tuple(end for end in model.template.ends if model.prompts.control(end) is None)
+        self._seen: dict[str, Seen] = {}
+        self.last: Answer | None = None
+        """The answer that was generated last, whole: None while one is."""
+        self._turn = 0
+        self._forget()
+
+    def stream(self, messages: Sequence[Message], decoding: Decoding | None = None) -> Iterator[str]:
+        """The answer's text as it comes, in whole characters. None: the likeliest tokens. Fewer than `max_tokens` come
+        where the context ends earlier.
+
+        Raises InputError where the messages make no prompt or leave no room for an answer, or where another answer was
+        begun before this one was read to its end; PictureError for a picture.
+        """
+        self.last = None
+        self._turn += 1
+        return self._generate(messages, decoding or Decoding(), time.perf_counter(), self._turn)
+
+    def answer(self, messages: Sequence[Message], decoding: Decoding | None = None) -> Answer:
+        """The whole answer. Arguments and errors as in `stream`."""
+        for _ in self.stream(messages, decoding):
+            pass
+        assert self.last is not None
+        return self.last
+
+    def ask(self, pictures: Sequence[Any] | Any, question: str, decoding: Decoding | None = None) -> Answer:
+        """A question about one picture or several, apart from what was asked before."""
+        return self.answer([question_about(pictures, question)], decoding)
+
+    def _generate(self, messages: Sequence[Message], decoding: Decoding, started: float, turn: int) -> Iterator[str]:
+        model = self._model
+        self._require(turn)
+        prompt = self._prompt(messages)
+        room = room_for_answer(model, len(prompt.read), decoding.max_tokens)
+        choose = Chooser(decoding, next(model.language_model.parameters()).device)
+        grower = TextGrower(model.tokenizer, (*self._stops, *decoding.stop), model.template.lead)
+        reused = self._keep(prompt.read)
+        token = int(choose(self._prefill(prompt, reused)))
+        first = time.perf_counter() - started
+        parts: list[str] = []
+        finish: Finish = "length"
+        for generated in range(1, room + 1):
+            if token in self._ends:
+                finish = "stop"
+                break
+            parts.append(grower.push(token))
+            if parts[-1]:
+                yield parts[-1]
+                self._require(turn)
+            if grower.stopped:
+                finish = "stop"
+                break
+            if generated < room:
+                token = int(choose(self._step(token)))
+        parts.append(grower.finish())
+        self.last = Answer("".join(parts), model.name, len(prompt.read), reused, generated, first, finish)
+        if parts[-1]:
+            yield parts[-1]
+
+    def _require(self, turn: int) -> None:
+        if turn != self._turn:
+            raise InputError(
+                "the answer cannot go on",
+                why="another was begun in the same conversation",
+                todo="read one to its end first, or hold two conversations",
+            )
+
+    def _prompt(self, messages: Sequence[Message]) -> Prompt:
+        """Pictures not seen before are encoded in one batch; those that no longer appear are forgotten."""
+        keys = self._look([part.source for message in messages for part in message.pictures])
+        sample = self._model.sample(messages, [self._seen[key].extent for key in keys], prompt=True)
+        read: list[Read] = list(sample.ids)
+        for slot, first in numbered(sample):
+            key = keys[slot.picture]
+            read[slot.start : slot.stop] = [(key, first + at) for at in range(slot.stop - slot.start)]
+        return Prompt(sample, tuple(keys), tuple(read))
+
+    @torch.no_grad()
+    def _look(self, sources: Sequence[Any]) -> list[str]:
+        model = self._model
+        fit = model.encoder.fit
+        pictures = [picture_of(source, fit) for source in sources]
+        keys = [content_key(picture, fit) for picture in pictures]
+        new: dict[str, Picture] = {
+            key: picture for key, picture in zip(keys, pictures, strict=True) if key not in self._seen
+        }
+        seen = dict(zip(new, see(model, list(new.values())), strict=True)) if new else {}
+        self._seen = {key: self._seen.get(key) or seen[key] for key in keys}
+        return keys
+
+    def _keep(self, read: Sequence[Read]) -> int:
+        """Crop the cache to what it shares with the new prompt; how many positions that are. One is always read anew,
+        for the answer's first logits come from it."""
+        if not self._whole:
+            self._forget()
+        common = 0
+        for before, now in zip(self._read, read[:-1], strict=False):
+            if before != now:
+                break
+            common += 1
+        if common == 0:
+            self._forget()
+        elif common < len(self._read):
+            self._cache.crop(common - len(self._read))
+            del self._read[common:]
+        return common
+
+    @torch.no_grad()
+    def _prefill(self, prompt: Prompt, start: int) -> Tensor:
+        """Read positions [start, T) behind what is kept -> logits [1, V] after the last."""
+        rows = []
+        for slot, first in numbered(prompt.sample):
+            skipped = max(0, start - slot.start)
+            last = first + slot.stop - slot.start
+            rows.append(self._seen[prompt.keys[slot.picture]].rows[first + skipped : last])
+        ids = torch.tensor([prompt.sample.ids[start:]])
+        embeds = embed(ids, torch.cat(rows) if rows else None, self._model.language_model.get_input_embeddings())
+        return self._read_on({"inputs_embeds": embeds}, prompt.read[start:])
+
+    @torch.no_grad()
+    def _step(self, token: int) -> Tensor:
+        """Read the token just generated -> logits [1, V] after it."""
+        device = next(self._model.language_model.parameters()).device
+        return self._read_on({"input_ids": torch.tensor([[token]], device=device)}, [token])
+
+    def _read_on(self, inputs: dict[str, Tensor], read: Sequence[Read]) -> Tensor:
+        # An interrupt in the middle leaves some layers longer than others: such a cache is not used again.
+        self._whole = False
+        out = self._model.language_model.base_model(**inputs, past_key_values=self._cache, use_cache=True)
+        self._read += read
+        self._whole = True
+        return self._model.head(out.last_hidden_state[:, -1])
+
+    def _forget(self) -> None:
+        self._cache, self._read, self._whole = DynamicCache(), list[Read](), True
+
+
+def question_about(pictures: Sequence[Any] | Any, question: str) -> Message:
+    """One picture or several, then the question: the order the models were trained on."""
+    several = pictures if isinstance(pictures, list | tuple) else [pictures]
+    return Message("user", (*(ImagePart(each) for each in several), TextPart(question)))
+
+
+def numbered(sample: Sample) -> Iterator[tuple[Slot, int]]:
+    """The sample's slots, each with the number of its first token within its picture."""
+    taken = [0] * sample.pictures
+    for slot in sample.slots:
+        yield slot, taken[slot.picture]
+        taken[slot.picture] += slot.stop - slot.start
+
+
+def room_for_answer(model: "VisionLanguageModel", tokens: int, max_tokens: int) -> int:
+    """How many tokens an answer to a prompt of `tokens` may have. Raises InputError where there is no room for any."""
+    room = max_tokens if model.context is None else min(max_tokens, model.context - tokens)
+    if room < 1:
+        raise InputError(
+            f"the prompt's {tokens} tokens leave no room for an answer",
+            why=f"the language model reads at most {model.context}",
+            todo="shorten the text or give fewer pictures",
+        )
+    return room
+
+
+def see(model: "VisionLanguageModel", pictures: Sequence[Picture]) -> list[Seen]:
+    """Pictures through encoder and connector, in one batch."""
+    encoded = model.encode(pictures)
+    tokens = model.connect(encoded.features)
+    extents = model.extents(encoded.features, encoded.grids)
+    rows = [each[mask] for each, mask in zip(tokens.tokens, tokens.mask, strict=True)]
+    for at, (each, extent) in enumerate(zip(rows, extents, strict=True)):
+        if len(each) != extent.tokens:
+            raise InputError(
+                f"the connector made {len(each)} tokens of picture {at}", why=f"it had announced {extent.tokens}"
+            )
+    return [Seen(each, extent) for each, extent in zip(rows, extents, strict=True)]
+
+
+def end_tokens(model: "VisionLanguageModel") -> frozenset[int]:
+    """The ids that end an answer: the template's, and those the language model was saved with."""
+    config = getattr(model.language_model, "generation_config", None)
+    saved = getattr(config, "eos_token_id", None)
+    listed = saved if isinstance(saved, list) else [] if saved is None else [saved]
+    own = (model.prompts.control(end) for end in model.template.ends)
+    return frozenset([*listed, *(id_ for id_ in own if id_ is not None)])

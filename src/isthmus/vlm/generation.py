@@ -1,0 +1,112 @@
+"""Answers to many conversations at once: equal, token for token, to asking one by one, whichever side is padded.
+
+Notation: B conversations, S positions, V vocabulary.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from isthmus.connectors.connector import Tokens
+from isthmus.messages import Message
+from isthmus.vlm.answer import Answer, Finish
+from isthmus.vlm.conversation import end_tokens, room_for_answer, see
+from isthmus.vlm.decoding import Chooser, Decoding, TextGrower
+from isthmus.vlm.pictures import picture_of
+from isthmus.vlm.splice import Side
+
+if TYPE_CHECKING:
+    from isthmus.vlm.model import VisionLanguageModel
+
+
+@torch.no_grad()
+def answers(
+    model: "VisionLanguageModel",
+    conversations: Sequence[Sequence[Message]],
+    decoding: Decoding,
+    *,
+    padding: Side = "left",
+) -> list[Answer]:
+    """One answer to each conversation; all pictures are encoded in one batch. `seconds_to_first` is the batch's.
+
+    Raises InputError and PictureError as `Conversation.stream` does.
+    """
+    started = time.perf_counter()
+    sources = [[part.source for message in each for part in message.pictures] for each in conversations]
+    pictures = [picture_of(source, model.encoder.fit) for each in sources for source in each]
+    seen = see(model, pictures) if pictures else []
+    left = iter(seen)
+    samples = [
+        model.sample(messages, [next(left).extent for _ in each], prompt=True)
+        for messages, each in zip(conversations, sources, strict=True)
+    ]
+    batch = model.splice(samples, _padded([each.rows for each in seen]), side=padding)
+    room = [room_for_answer(model, length, decoding.max_tokens) for length in batch.lengths]
+    device = batch.embeds.device
+    choose, cache = Chooser(decoding, device), DynamicCache()
+    states = model.hidden(batch, cache)
+    rows = torch.arange(len(samples), device=device)
+    tokens = choose(model.head(states[rows, torch.tensor(batch.last, device=device)]))
+    writing = [_Writing(model, decoding, most) for most in room]
+    first = time.perf_counter() - started
+    mask, positions = batch.mask, torch.tensor(batch.lengths, device=device)[:, None]
+    while True:
+        for each, token in zip(writing, tokens.tolist(), strict=True):
+            each.push(token)
+        if all(each.finish is not None for each in writing):
+            break
+        # Rows that are done go on, unheard, until the last one is: their tokens can reach no other row.
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        out = model.language_model.base_model(
+            input_ids=tokens[:, None],
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        positions = positions + 1
+        tokens = choose(model.head(out.last_hidden_state[:, -1]))
+    return [each.answer(len(sample.ids), first) for each, sample in zip(writing, samples, strict=True)]
+
+
+class _Writing:
+    """One row's answer while it grows."""
+
+    def __init__(self, model: "VisionLanguageModel", decoding: Decoding, room: int) -> None:
+        self._name, self._ends, self._room = model.name, end_tokens(model), room
+        stops = tuple(end for end in model.template.ends if model.prompts.control(end) is None)
+        self._grower = TextGrower(model.tokenizer, (*stops, *decoding.stop), model.template.lead)
+        self._text: list[str] = []
+        self._count = 0
+        self.finish: Finish | None = None
+
+    def push(self, token: int) -> None:
+        if self.finish is not None:
+            return
+        self._count += 1
+        if token in self._ends:
+            self.finish = "stop"
+            return
+        self._text.append(self._grower.push(token))
+        if self._grower.stopped:
+            self.finish = "stop"
+        elif self._count == self._room:
+            self.finish = "length"
+
+    def answer(self, tokens_in: int, first: float) -> Answer:
+        assert self.finish is not None
+        text = "".join(self._text) + self._grower.finish()
+        return Answer(text, self._name, tokens_in, 0, self._count, first, self.finish)
+
+
+def _padded(rows: Sequence[Tensor]) -> Tokens | None:
+    """[M_i, D] of each picture -> Tokens, None where there is no picture."""
+    if not rows:
+        return None
+    tokens = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+    counts = torch.tensor([len(each) for each in rows], device=tokens.device)
+    return Tokens(tokens, torch.arange(tokens.shape[1], device=tokens.device) < counts[:, None])
