@@ -3,14 +3,12 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from isthmus.errors import MissingPart
-from isthmus.training.data.scenes import caption_of, compose, things_of
 from isthmus.training.data.sources import Sample, clipart, concept_of, emoji, render, stamps
 from isthmus.training.embedder import split_stamps
 
@@ -18,12 +16,6 @@ SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="40pt" height="20pt">'
     '<rect width="100%" height="100%" fill="{}"/></svg>'
 )
-
-
-def cutout(folder: Path, name: str, colour: str = "red") -> Sample:
-    path = folder / f"{name}.png"
-    Image.new("RGBA", (30, 20), colour).save(path)
-    return Sample("stamps", path, (f"A {name}.",), concept_of(name))
 
 
 @pytest.mark.parametrize(
@@ -103,17 +95,3 @@ def test_svg_sizes_in_points_are_drawn(tmp_path: Path) -> None:
     image = render(Sample("clipart", tmp_path / "a.svg", ("a",), "a"), 64)
     assert max(image.size) == 64
     assert image.getpixel((10, 10)) == (255, 0, 0, 255)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_scene_shows_what_it_says_and_nothing_else(tmp_path: Path, seed: int) -> None:
-    colours = {"apple": (255, 0, 0), "ball": (0, 255, 0), "car": (0, 0, 255), "dog": (255, 255, 0)}
-    cutouts = [cutout(tmp_path, name, "rgb" + str(colour)) for name, colour in colours.items()]
-    things = things_of(cutouts, seed)
-    picture = np.asarray(compose(cutouts, seed, side=120)).reshape(-1, 3)
-    seen = {tuple(map(int, pixel)) for pixel in picture}
-    shown = [thing.concept for thing in things]
-    assert {name for name, colour in colours.items() if colour in seen} == set(shown)
-    assert [name in caption_of(things) for name in colours] == [name in shown for name in colours]
-    again = np.asarray(compose(cutouts, seed, side=120)).reshape(-1, 3)
-    assert np.array_equal(picture, again)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import (
+    Blip2VisionConfig,
+    Blip2VisionModel,
     CLIPVisionConfig,
     CLIPVisionModel,
     Dinov2Config,
@@ -50,6 +52,10 @@ def small_dinov2_registers(**changes: Any) -> Dinov2WithRegistersModel:
     return perturbed(Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**{**_SQUARE, **changes})))
 
 
+def small_blip2(**changes: Any) -> Blip2VisionModel:
+    return perturbed(Blip2VisionModel(Blip2VisionConfig(**{**_WITH_MLP, **changes})))
+
+
 def perturbed(model: nn.Module, seed: int = 0) -> Any:
     """Every parameter drawn anew, so that a dropped bias, a swapped norm or a lost position shows in the
     output.
@@ -90,7 +96,11 @@ def run(model: Any, pixels: Tensor) -> Reference:
     unasked = isinstance(model, Dinov2Model | Dinov2WithRegistersModel)  # these interpolate without being told
     flags = {} if unasked else {"interpolate_pos_encoding": True}
     out = model(pixels, output_hidden_states=True, **flags)
-    return Reference(out.last_hidden_state, out.pooler_output, out.hidden_states)
+    pooled = out.pooler_output
+    if isinstance(model, Blip2VisionModel):
+        # Theirs is normed twice, which BLIP-2's own code does not do, and nothing reads it.
+        pooled = out.last_hidden_state[:, 0]
+    return Reference(out.last_hidden_state, pooled, out.hidden_states)
 
 
 @torch.no_grad()
@@ -129,4 +139,5 @@ SMALL: dict[str, Callable[..., Any]] = {
     "SigLIP 2 NaFlex": small_siglip2,
     "DINOv2": small_dinov2,
     "DINOv2 with registers": small_dinov2_registers,
+    "BLIP-2": small_blip2,
 }

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import (
+    Blip2VisionConfig,
     ChineseCLIPConfig,
     ChineseCLIPModel,
     ChineseCLIPVisionConfig,
@@ -20,6 +21,7 @@ from transformers import (
     Dinov2Config,
     Dinov2ForImageClassification,
     Dinov2WithRegistersConfig,
+    InstructBlipVisionConfig,
     Siglip2Config,
     Siglip2Model,
     Siglip2VisionConfig,
@@ -31,7 +33,7 @@ from transformers import (
 from isthmus.checkpoints import resolve
 from isthmus.errors import CorruptPart
 from isthmus.vision.families import read_vision_config
-from isthmus.vision.importers import load_vision_tower
+from isthmus.vision.importers import export_tower, load_vision_tower
 from isthmus.vision.vit import VisionTransformer
 
 from . import reference
@@ -134,6 +136,8 @@ def test_shards(tmp_path: Path) -> None:
         ("siglip2", Siglip2VisionConfig()),
         ("dinov2", Dinov2Config()),
         ("dinov2_with_registers", Dinov2WithRegistersConfig()),
+        ("blip_2", Blip2VisionConfig()),
+        ("instructblip", InstructBlipVisionConfig()),
     ],
 )
 def test_what_a_config_leaves_out_is_the_reference_default(model_type: str, theirs: Any) -> None:
@@ -166,6 +170,15 @@ def test_siglip_without_its_head_pools_by_the_mean(tmp_path: Path) -> None:
         out, theirs = tower(pixels), model(pixels).last_hidden_state
     assert (out.tokens - theirs).abs().max() <= TOLERANCE
     torch.testing.assert_close(out.pooled, out.tokens.mean(1))
+
+
+@pytest.mark.parametrize(("family", "layout"), [("CLIP", "clip"), ("BLIP-2", "blip2")])
+def test_a_tower_is_written_as_it_was_read(family: str, layout: Any, tmp_path: Path) -> None:
+    model = SMALL[family]()
+    written = export_tower(load_vision_tower(resolve(reference.save(model, tmp_path))), layout)
+    theirs = {key: each for key, each in model.state_dict().items() if not key.endswith("position_ids")}
+    assert {key: each.shape for key, each in written.items()} == {key: each.shape for key, each in theirs.items()}
+    assert all(torch.equal(each, theirs[key]) for key, each in written.items())
 
 
 @pytest.mark.parametrize("family", list(SMALL))
@@ -225,7 +238,7 @@ def test_two_towers_need_a_prefix(clip: tuple[Any, Path]) -> None:
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"model_type": "resnet"}, "model_type is resnet, and known are chinese_clip, clip"),
+        ({"model_type": "resnet"}, "model_type is resnet, and known are blip-2, blip_2, chinese_clip, clip"),
         ({"model_type": "llava", "vision_config": {"model_type": "pixtral"}}, "model_type is pixtral"),
         ({"model_type": "clip_vision_model", "hidden_act": "relu"}, "hidden_act is relu"),
         ({"model_type": "clip_vision_model", "num_attention_heads": 5}, "5 attention heads"),

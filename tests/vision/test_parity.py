@@ -105,6 +105,7 @@ def test_naflex_batch_of_several_sizes(tmp_path: Path) -> None:
         ("DINOv2", {"use_swiglu_ffn": True}),  # the giant
         ("DINOv2", {"qkv_bias": False, "mlp_ratio": 2}),
         ("DINOv2 with registers", {"num_register_tokens": 1, "layer_norm_eps": 0.1}),
+        ("BLIP-2", {"qkv_bias": False, "layer_norm_eps": 0.1, "num_attention_heads": 2}),
     ],
 )
 @torch.no_grad()

@@ -6,20 +6,18 @@ import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import torch
-from PIL import Image, ImageEnhance
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from isthmus.checkpoints.cache import cache_folder, written_whole
-from isthmus.errors import InputError
 from isthmus.images.views import Picture
 from isthmus.progress import progress
-from isthmus.training.data.scenes import caption_of, compose, things_of
+from isthmus.training.data.augmentation import WHITE, augmented, on_colour
 from isthmus.training.data.sources import Sample, render
 from isthmus.vision.efficientnet import EfficientNetEncoder
 
@@ -29,7 +27,6 @@ AUGMENTATION = 2
 """Raise it when `augmented` or what is encoded changes: features made by another one are not taken from the cache."""
 
 SIDE = 288
-WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -62,57 +59,9 @@ def described(
     return _kept(encoder, key, lambda: _encode(encoder, name, samples, prepare, quiet=quiet))
 
 
-def scene_features(
-    encoder: EfficientNetEncoder, cutouts: Sequence[Sample], count: int, seed: int, *, quiet: bool = False
-) -> tuple[list[Sample], Described]:
-    """`count` scenes composed from the cut-outs, as samples that name what is in them, and their features."""
-    if count and not cutouts:
-        raise InputError("there are no cut-outs to compose scenes from", todo="lower held_out, or leave scenes out")
-    seeds = range(seed * 1_000_000, seed * 1_000_000 + count)
-    told = [caption_of(things_of(cutouts, number)) for number in seeds]
-    samples = [Sample("scenes", Path(f"scene-{n}"), (said,), said) for n, said in zip(seeds, told, strict=True)]
-    key = ["scenes", seed, count, [str(cutout.path) for cutout in cutouts]]
-
-    def prepare(number: int) -> list[Image.Image]:
-        return [compose(cutouts, number, side=SIDE)]
-
-    return samples, _kept(encoder, key, lambda: _encode(encoder, "scenes", seeds, prepare, quiet=quiet))
-
-
 def encode_pictures(encoder: EfficientNetEncoder, images: Sequence[Image.Image]) -> Tensor:
     """RGB images -> [B, D] float32, as `describe` gives them."""
     return encoder.describe([encoder.fit(Picture(image, *image.size)) for image in images])
-
-
-def augmented(image: Image.Image, rng: random.Random) -> Image.Image:
-    """RGBA -> RGB on white or a random colour, perhaps mirrored, cropped or set smaller, colours shifted a little."""
-    colour = WHITE if rng.random() < 0.5 else tuple(rng.randrange(256) for _ in range(3))
-    flat = on_colour(image, colour)
-    if rng.random() < 0.5:
-        flat = flat.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    width, height = flat.size
-    if rng.random() < 0.6:
-        share = rng.uniform(0.75, 1)
-        left, top = rng.uniform(0, 1 - share) * width, rng.uniform(0, 1 - share) * height
-        flat = flat.crop((int(left), int(top), int(left + share * width) + 1, int(top + share * height) + 1))
-    else:
-        canvas = Image.new("RGB", (int(width * rng.uniform(1, 1.6)), int(height * rng.uniform(1, 1.6))), colour)
-        canvas.paste(flat, (rng.randint(0, canvas.width - width), rng.randint(0, canvas.height - height)))
-        flat = canvas
-    for change, least, most in (
-        (ImageEnhance.Brightness, 0.8, 1.2),
-        (ImageEnhance.Contrast, 0.8, 1.2),
-        (ImageEnhance.Color, 0.7, 1.3),
-    ):
-        flat = change(flat).enhance(rng.uniform(least, most))
-    return flat
-
-
-def on_colour(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
-    """RGBA -> RGB."""
-    canvas = Image.new("RGBA", image.size, (*colour, 255))
-    canvas.alpha_composite(image)
-    return canvas.convert("RGB")
 
 
 def _kept(encoder: EfficientNetEncoder, key: list[object], make: Callable[[], Described]) -> Described:

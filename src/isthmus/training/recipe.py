@@ -15,7 +15,7 @@ LIMITS = {
     **dict.fromkeys(("dropout", "keywords"), (0, 0.99)),
     **dict.fromkeys(("rate", "scale"), (1e-9, 100)),
 }
-SOURCES = ("stamps", "clipart", "emoji", "scenes")
+SOURCES = ("stamps", "clipart", "emoji")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,6 @@ class EmbedderRecipe:
     text_encoder: str
     held_out: int
     sources: dict[str, SourceShare]
-    scenes: int
     openmoji: str | None
     dim: int
     steps: int

@@ -153,7 +153,7 @@ class EfficientNetEncoder:
         flat = [view for picture in views for view in picture.views]
         tokens: dict[int, Tensor] = {}
         boxes: dict[int, Tensor] = {}
-        for members, pixels in self._by_shape(flat):
+        for members, pixels in self.by_shape(flat):
             grid = self.net(pixels)
             rows, columns = grid.shape[-2:]
             for at, cells in zip(members, grid.flatten(2).transpose(1, 2), strict=True):
@@ -172,8 +172,13 @@ class EfficientNetEncoder:
     @property
     def width_described(self) -> int:
         """Numbers in `describe`: 1280 means, then mean, deviation and maximum of each stage's channels."""
+        return WIDTH + 3 * sum(self.channels)
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Of each stage that `levels` gives before the last grid, finest first."""
         blocks = [self.net.blocks[i] for i in self.net.taps]
-        return WIDTH + 3 * sum(b.project.conv.out_channels for b in blocks if isinstance(b, InvertedResidual))
+        return tuple(b.project.conv.out_channels for b in blocks if isinstance(b, InvertedResidual))
 
     @torch.no_grad()
     def describe(self, views: Sequence[Views]) -> Tensor:
@@ -184,7 +189,7 @@ class EfficientNetEncoder:
         Raises InputError where there are no pictures.
         """
         described = torch.empty(len(views), self.width_described, device=self.net.stem.conv.weight.device)
-        for members, pixels in self._by_shape([picture.views[0] for picture in views]):
+        for members, pixels in self.by_shape([picture.views[0] for picture in views]):
             *stages, last = (grid.float().flatten(2) for grid in self.net.levels(pixels))
             parts = [last.mean(2)]
             for grid in stages:
@@ -192,7 +197,7 @@ class EfficientNetEncoder:
             described[torch.tensor(members, device=described.device)] = torch.cat(parts, dim=1)
         return described
 
-    def _by_shape(self, views: Sequence[View]) -> Iterator[tuple[list[int], Tensor]]:
+    def by_shape(self, views: Sequence[View]) -> Iterator[tuple[list[int], Tensor]]:
         """Places of equally shaped views, and their pixels [b, 3, H, W] where and as the network wants them."""
         if not views:
             raise InputError("there is nothing to encode", why="no pictures were given")

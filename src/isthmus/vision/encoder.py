@@ -15,7 +15,7 @@ from isthmus.images.boxes import patch_boxes
 from isthmus.images.processors import fit_from_config
 from isthmus.images.views import Box, Fit, View, Views
 from isthmus.vision.efficientnet import load_efficientnet
-from isthmus.vision.features import Encoder, Features, pad
+from isthmus.vision.features import Encoder, Features, Frame, pad
 from isthmus.vision.importers import load_vision_tower
 from isthmus.vision.packing import Grid, patchify
 from isthmus.vision.vit import VisionTransformer
@@ -99,7 +99,8 @@ class VitEncoder:
             boxes.append(_join([self._boxes(flat[at], grids[place[at]])[skip:] for at in mine]))
             firsts.append(place[start])
             start = mine.stop
-        return pad(tokens, boxes, out.pooled[torch.tensor(firsts, device=out.pooled.device)])
+        frames = [Frame(picture.width, picture.height, picture.grid) for picture in views]
+        return pad(tokens, boxes, out.pooled[torch.tensor(firsts, device=out.pooled.device)], frames)
 
     def _patches(self, views: Sequence[View]) -> tuple[Tensor, list[Grid], list[int]]:
         """All views' patches [S, 3 P P], view after view, their grids, and which view stands where: equal shapes next

@@ -1,4 +1,4 @@
-"""config.json to VisionConfig, for the families whose vision towers are read: CLIP, SigLIP, SigLIP 2, DINOv2.
+"""config.json to VisionConfig, for the families whose vision towers are read: CLIP, SigLIP, SigLIP 2, DINOv2, BLIP-2.
 
 A config.json leaves out whatever equals its family's default, so the defaults stand here. What it never says (is
 there a class token, what does the last norm see, how are positions resized) is the family's, and stands here too.
@@ -18,7 +18,7 @@ class Family:
     """What config.json does not say. `defaults` are the config's own, for the keys it leaves out; `channels_last`:
     the patch matrix is stored for patches laid out (P, P, C)."""
 
-    layout: Literal["clip", "siglip", "dinov2"]
+    layout: Literal["clip", "siglip", "dinov2", "blip2"]
     defaults: Mapping[str, Any]
     interpolation: Interpolation = "bicubic"
     channels_last: bool = False
@@ -60,6 +60,10 @@ _DINOV2 = {
     **_VIT_B, "mlp_ratio": 4, "image_size": 224, "hidden_act": "gelu", "layer_norm_eps": 1e-6,
     "qkv_bias": True, "use_swiglu_ffn": False,
 }  # fmt: skip
+_BLIP2 = {
+    "hidden_size": 1408, "num_hidden_layers": 39, "num_attention_heads": 16, "intermediate_size": 6144,
+    "image_size": 224, "patch_size": 14, "hidden_act": "gelu", "layer_norm_eps": 1e-6, "qkv_bias": True,
+}  # fmt: skip
 FAMILIES: Mapping[str, Family] = {
     "clip": Family("clip", _CLIP),
     "chinese_clip": Family("clip", _CLIP),
@@ -69,6 +73,9 @@ FAMILIES: Mapping[str, Family] = {
     "dinov2_with_registers": Family(
         "dinov2", _DINOV2 | {"patch_size": 16, "num_register_tokens": 4}, "bicubic_antialias"
     ),
+    "blip_2": Family("blip2", _BLIP2),
+    "blip-2": Family("blip2", _BLIP2),  # a whole model's, where the tower's part does not name itself
+    "instructblip": Family("blip2", _BLIP2),
 }
 """By model_type, with or without `_vision_model`. The fixed-size SigLIP 2 calls itself siglip; siglip2 is NaFlex."""
 
@@ -138,7 +145,26 @@ def _dinov2(values: Mapping[str, Any], family: Family) -> VisionConfig:
     )
 
 
-_READERS = {"clip": _clip, "siglip": _siglip, "dinov2": _dinov2}
+def _blip2(values: Mapping[str, Any], family: Family) -> VisionConfig:
+    patch = _side(values["patch_size"])
+    return VisionConfig(
+        width=values["hidden_size"],
+        layers=values["num_hidden_layers"],
+        heads=values["num_attention_heads"],
+        mlp_width=values["intermediate_size"],
+        patch=patch,
+        grid=_side(values["image_size"]) // patch,
+        activation=_activation(values["hidden_act"]),
+        norm_eps=values["layer_norm_eps"],
+        qkv_bias=values["qkv_bias"],
+        class_token=True,
+        interpolation=family.interpolation,
+        norm="tokens",
+        pool="class",
+    )
+
+
+_READERS = {"clip": _clip, "siglip": _siglip, "dinov2": _dinov2, "blip2": _blip2}
 _ACTIVATIONS: Mapping[str, Activation] = {
     "quick_gelu": "quick_gelu",
     "gelu": "gelu",

@@ -12,18 +12,30 @@ from isthmus.images.views import Fit, Views
 
 
 @dataclass(frozen=True)
+class Frame:
+    """What is known of a picture before it is encoded: width and height of the original in pixels, and the (rows,
+    columns) of its tiles, where its Fit tiles."""
+
+    width: int
+    height: int
+    grid: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class Features:
     """Encoded pictures. B pictures, N tokens (padded to the longest), D width.
 
     tokens [B, N, D]; mask [B, N] bool, True where there is a token; boxes [B, N, 4] float32 (left, top, right,
     bottom in original pixels; a class token has its whole view's box); pooled [B, D_pooled], the encoder's own
-    summary of the picture (class token, attention pooling or mean, as the architecture defines it).
+    summary of the picture (class token, attention pooling or mean, as the architecture defines it). frames: of each
+    picture; empty where nobody who reads the features needs them.
     """
 
     tokens: Tensor
     mask: Tensor
     boxes: Tensor
     pooled: Tensor
+    frames: tuple[Frame, ...] = ()
 
 
 class Encoder(Protocol):
@@ -40,7 +52,9 @@ class Encoder(Protocol):
     def encode(self, views: Sequence[Views]) -> Features: ...
 
 
-def pad(tokens: Sequence[Tensor], boxes: Sequence[Tensor], pooled: Tensor) -> Features:
+def pad(
+    tokens: Sequence[Tensor], boxes: Sequence[Tensor], pooled: Tensor, frames: Sequence[Frame] = ()
+) -> Features:
     """Features of B pictures from each one's tokens [N_i, D] and boxes [N_i, 4]; zeros fill up to the longest."""
     counts = torch.tensor([len(each) for each in tokens])
     mask = torch.arange(int(counts.max())) < counts[:, None]
@@ -50,4 +64,5 @@ def pad(tokens: Sequence[Tensor], boxes: Sequence[Tensor], pooled: Tensor) -> Fe
         mask=mask.to(device),
         boxes=pad_sequence(list(boxes), batch_first=True).to(device),
         pooled=pooled,
+        frames=tuple(frames),
     )

@@ -1,4 +1,4 @@
-"""Vision towers out of checkpoints: CLIP, Chinese-CLIP, SigLIP, SigLIP 2 (fixed and NaFlex), DINOv2.
+"""Vision towers out of checkpoints: CLIP, Chinese-CLIP, SigLIP, SigLIP 2 (fixed and NaFlex), DINOv2, BLIP-2's ViT-g.
 
 Tensors move by a table of names, and strictly: one that is missing, left over or of another shape is named. Another
 layout (open_clip's, for one) needs a table of its own and a call of `build_tower`.
@@ -6,6 +6,7 @@ layout (open_clip's, for one) needs a table of its own and a call of `build_towe
 
 import re
 from collections.abc import Collection, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -84,6 +85,25 @@ def build_tower(
     return tower.eval()
 
 
+def export_tower(tower: VisionTransformer, layout: Literal["clip", "blip2"]) -> dict[str, Tensor]:
+    """A tower's tensors under the layout's names and in its shapes: the way back of `load_vision_tower`.
+
+    Nothing is copied but what stands joined here and apart there.
+    """
+    config, names = tower.config, _NAMES[layout]
+    out: dict[str, Tensor] = {}
+    for name, tensor in tower.state_dict().items():
+        sources = _sources(name, names)
+        parts = [tensor] if len(sources) == 1 else [part.clone() for part in tensor.chunk(len(sources))]
+        out.update(zip(sources, parts, strict=True))
+    kernel = f"{names['patch_embed'][0]}.weight"
+    out[kernel] = out[kernel].view(config.width, config.channels, config.patch, config.patch)
+    if layout == "blip2":
+        for name in (names["class_token"][0], names["positions"][0]):
+            out[name] = out[name].view(1, -1, config.width)
+    return out
+
+
 _CLIP_NAMES: Names = {
     "patch_embed": ("embeddings.patch_embedding",),
     "class_token": ("embeddings.class_embedding",),
@@ -128,7 +148,18 @@ _SWIGLU_NAMES: Names = {
     "blocks.{}.mlp.up": ("encoder.layer.{}.mlp.weights_in",),
     "blocks.{}.mlp.down": ("encoder.layer.{}.mlp.weights_out",),
 }
-_NAMES: Mapping[str, Names] = {"clip": _CLIP_NAMES, "siglip": _SIGLIP_NAMES, "dinov2": _DINOV2_NAMES}
+_BLIP2_NAMES: Names = {
+    **{ours: theirs for ours, theirs in _CLIP_NAMES.items() if ours != "pre_norm"},
+    "positions": ("embeddings.position_embedding",),
+    "blocks.{}.attention.qkv": ("encoder.layers.{}.self_attn.qkv",),
+    "blocks.{}.attention.out": ("encoder.layers.{}.self_attn.projection",),
+}
+_NAMES: Mapping[str, Names] = {
+    "clip": _CLIP_NAMES,
+    "siglip": _SIGLIP_NAMES,
+    "dinov2": _DINOV2_NAMES,
+    "blip2": _BLIP2_NAMES,
+}
 _UNUSED = ("embeddings.position_ids", "embeddings.mask_token")
 """A buffer of counting numbers that older saves carry; the token DINOv2 puts in place of hidden patches in
 training."""

@@ -1,46 +1,176 @@
-"""Scenes: a few cut-outs pasted on a drawn background, so that what is in the picture is known exactly.
+"""Scenes: cut-outs pasted on photographs and drawn grounds, so that what is where, how many and how coloured is known.
 
-Deterministic by seed.
+Deterministic by seed. No thing hides another. Questions about a scene are in `questions.py`.
 """
 
+import colorsys
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from isthmus.training.data.sources import Sample, render
 
-
-def things_of(cutouts: Sequence[Sample], seed: int, *, most: int = 3) -> tuple[Sample, ...]:
-    """The one to `most` different cut-outs that the scene of that seed shows, from left to right."""
-    rng = random.Random(f"things {seed}")
-    return tuple(rng.sample(cutouts, min(rng.randint(1, most), len(cutouts))))
-
-
-def compose(cutouts: Sequence[Sample], seed: int, *, side: int = 288, most: int = 3) -> Image.Image:
-    """The RGB picture of `things_of(cutouts, seed)`, side by side, so that none hides another."""
-    things = things_of(cutouts, seed, most=most)
-    rng = random.Random(f"places {seed}")
-    scene = background(rng, side)
-    slot = side / len(things)
-    for i, thing in enumerate(things):
-        cut = render(thing, round(slot * rng.uniform(0.7, 1.0)))
-        x = round(slot * i + (slot - cut.width) / 2)
-        y = round(rng.uniform(0.2, 0.9) * (side - cut.height))
-        scene.paste(cut, (x, y), cut)
-    return scene
+SIDE = 288
+COLOURS = {
+    "red": (205, 30, 35),
+    "orange": (240, 130, 20),
+    "yellow": (245, 215, 40),
+    "green": (40, 150, 60),
+    "blue": (40, 80, 200),
+    "purple": (130, 50, 165),
+    "pink": (245, 140, 180),
+    "brown": (120, 75, 40),
+}
 
 
-def caption_of(things: Sequence[Sample]) -> str:
-    """ "a cat, a red ball and a tree"."""
-    names = [thing.captions[0].rstrip(".!").lower() for thing in things]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+@dataclass(frozen=True)
+class Cutout:
+    """A picture of one thing with alpha, and what it is called."""
+
+    sample: Sample
+    name: str
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One thing in a scene. `colour` is "" where it was not painted; `box` (left, top, right, bottom) in pixels."""
+
+    name: str
+    path: Path
+    colour: str
+    box: tuple[int, int, int, int]
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        left, top, right, bottom = self.box
+        return (left + right) / 2, (top + bottom) / 2
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Things from left to right; `side` in pixels. Equal names next to each other are copies of one cut-out."""
+
+    things: tuple[Thing, ...]
+    side: int
+
+
+def compose(
+    cutouts: Sequence[Cutout], seed: int, *, grounds: Sequence[Path] = (), side: int = SIDE
+) -> tuple[Image.Image, Scene]:
+    """The RGB picture of that seed and its truth. `grounds`: photographs to paste on; without them, drawn ones only.
+
+    A third of the scenes show one thing, a third two or three different ones, a third one to four copies of one thing
+    and sometimes another beside them.
+    """
+    rng = random.Random(f"scene {seed}")
+    scene = _ground(rng, grounds, side)
+    match rng.randrange(3):
+        case 0:
+            chosen = [rng.choice(cutouts)]
+        case 1:
+            chosen = _different(rng, cutouts, rng.choice((2, 2, 3)))
+        case _:
+            several = _different(rng, cutouts, 2)
+            chosen = [several[0]] * rng.randint(1, 4) + several[1:] * (rng.random() < 0.4)
+    paint = {cut: rng.choice(list(COLOURS)) if rng.random() < 0.4 else "" for cut in dict.fromkeys(chosen)}
+    rng.shuffle(chosen)
+    things = []
+    for cut, (left, top, room) in zip(chosen, _slots(rng, len(chosen), side), strict=True):
+        image = _fit(_rendered(cut.sample), room * rng.uniform(0.75, 0.95))
+        if paint[cut]:
+            image = painted(image, COLOURS[paint[cut]])
+        if rng.random() < 0.3 and not cut.name.startswith("letter"):
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        x, y = (
+            round(start + rng.random() * (room - size)) for start, size in zip((left, top), image.size, strict=True)
+        )
+        scene.paste(image, (x, y), image)
+        things.append(Thing(cut.name, cut.sample.path, paint[cut], (x, y, x + image.width, y + image.height)))
+    return scene, Scene(tuple(sorted(things, key=lambda thing: thing.centre)), side)
+
+
+def painted(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    """RGBA in one colour: its light and shade stay, its own colours go."""
+    grey = np.asarray(image.convert("L"), np.float32)
+    alpha = np.asarray(image.getchannel("A"))
+    inside = grey[alpha > 128]
+    if inside.size:  # the middle of what it shows becomes the colour itself, whatever it was
+        low, high = np.percentile(inside, (5, 95))
+        # something flat (a letter) has no light and shade to keep
+        grey = (grey - low) / (high - low) * 0.7 + 0.15 if high - low > 40 else np.full_like(grey, 127.5 / 255)
+    light = np.clip(grey, 0, 1)[..., None]
+    tone = np.asarray(colour, np.float32)
+    shaded = np.where(light < 0.5, tone * light * 2, tone + (255 - tone) * (light * 2 - 1) * 0.6)
+    return Image.fromarray(np.dstack([np.uint8(np.clip(shaded, 0, 255)), alpha]), "RGBA")
+
+
+def _different(rng: random.Random, cutouts: Sequence[Cutout], count: int) -> list[Cutout]:
+    """That many cut-outs of different names."""
+    found: dict[str, Cutout] = {}
+    for _ in range(50):
+        cut = rng.choice(cutouts)
+        found.setdefault(cut.name, cut)
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def _slots(rng: random.Random, count: int, side: int) -> list[tuple[float, float, float]]:
+    """(left, top, room) of `count` squares that do not overlap, in any order, anywhere."""
+    if count == 1:
+        room = side * rng.uniform(0.35, 0.95)
+        return [(rng.random() * (side - room), rng.random() * (side - room), room)]
+    cells = 2 if count <= 3 and rng.random() < 0.5 else 3
+    columns = rng.sample(range(cells), min(count, cells))
+    if count <= cells:  # one in each column, so that left and right are never in doubt
+        places = [(column, rng.randrange(cells)) for column in columns]
+    else:
+        places = rng.sample([(column, row) for column in range(cells) for row in range(cells)], count)
+    room = side / cells
+    return [(column * room, row * room, room) for column, row in places]
+
+
+def _fit(image: Image.Image, room: float) -> Image.Image:
+    share = room / max(image.size)
+    return image.resize(
+        (max(1, round(image.width * share)), max(1, round(image.height * share))), Image.Resampling.BILINEAR
+    )
+
+
+@lru_cache(maxsize=4096)
+def _rendered(sample: Sample) -> Image.Image:
+    """Cut to what is not transparent, so that a box is the thing's own."""
+    image = render(sample, SIDE)
+    return image.crop(image.getchannel("A").point(lambda a: 255 if a > 16 else 0).getbbox())
+
+
+def _ground(rng: random.Random, grounds: Sequence[Path], side: int) -> Image.Image:
+    """A part of a photograph, or a plain colour, a gradient, soft blotches; RGB, side x side."""
+    if grounds and rng.random() < 0.4:
+        photo = _photograph(rng.choice(grounds))
+        width = rng.uniform(0.4, 1) * min(photo.size)
+        left, top = rng.random() * (photo.width - width), rng.random() * (photo.height - width)
+        return photo.resize((side, side), Image.Resampling.BILINEAR, (left, top, left + width, top + width))
+    return background(rng, side)
+
+
+@lru_cache(maxsize=256)
+def _photograph(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        image.draft("RGB", (1024, 1024))
+        small = image.convert("RGB")
+    small.thumbnail((1024, 1024))
+    return small
 
 
 def background(rng: random.Random, side: int) -> Image.Image:
     """A plain colour, a gradient, or soft blotches of two colours; RGB, side x side."""
-    near, far = (np.array([rng.randrange(256) for _ in range(3)], np.float32) for _ in range(2))
+    near, far = (np.array(_colour(rng), np.float32) for _ in range(2))
     blend = np.zeros((side, side), np.float32)
     match rng.choice(("plain", "gradient", "blotches")):
         case "gradient":
@@ -51,3 +181,11 @@ def background(rng: random.Random, side: int) -> Image.Image:
                 255
             )
     return Image.fromarray(np.uint8(near + blend[..., None] * (far - near)))
+
+
+def _colour(rng: random.Random) -> tuple[int, ...]:
+    """White often, else any colour, rarely a loud one: grounds are mostly calm."""
+    if rng.random() < 0.3:
+        return (255, 255, 255)
+    tone = colorsys.hsv_to_rgb(rng.random(), rng.random() ** 2, rng.uniform(0.3, 1))
+    return tuple(round(255 * part) for part in tone)

@@ -20,6 +20,7 @@ from isthmus.errors import MissingPart
 
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 CLIPART = Path("/usr/share/openclipart/svg")
+WALLPAPERS = Path("/usr/share/backgrounds")
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,37 @@ def emoji(root: Path) -> list[Sample]:
     return found
 
 
+def photographs(root: Path = WALLPAPERS) -> list[Path]:
+    """Photographs without captions, ordered by path: grounds for scenes. Raises MissingPart."""
+    _require(root, "photographs", "apt-get install lomiri-wallpapers-16.04 lomiri-wallpapers-20.04")
+    return sorted(path for path in root.glob("*.jpg") if "_by_" in path.name)
+
+
+def glyphs() -> list[Sample]:
+    """Letters and digits in the fonts that come with matplotlib: how a letter looks whoever drew it.
+
+    Each sample's path is its font's file, the caption says which letter. Raises MissingPart.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        raise MissingPart("letters are drawn in matplotlib's fonts", todo="pip install 'isthmus[labs]'") from None
+    fonts = sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("DejaVuS*.ttf"))
+    fonts = [font for font in fonts if "Display" not in font.name]
+    return [
+        Sample("glyphs", font, (f"{'number' if character.isdigit() else 'letter'} {character}",), character)
+        for font in fonts
+        for character in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+    ]
+
+
 def render(sample: Sample, side: int) -> Image.Image:
     """The picture as RGBA, its longer side `side` pixels (PNG: at most its own size).
 
     Raises MissingPart without the `train` extra, ValueError where the SVG cannot be drawn.
     """
+    if sample.source == "glyphs":
+        return _glyph(sample, side)
     if sample.path.suffix == ".png":
         image = Image.open(sample.path).convert("RGBA")
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
@@ -108,6 +135,17 @@ def concept_of(caption: str) -> str:
     return " ".join(
         word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in words
     )
+
+
+def _glyph(sample: Sample, side: int) -> Image.Image:
+    from PIL import ImageDraw, ImageFont
+
+    font = ImageFont.truetype(str(sample.path), side)
+    left, top, right, bottom = (round(at) for at in font.getbbox(sample.concept))
+    image = Image.new("RGBA", (right - left + side // 8, bottom - top + side // 8), (0, 0, 0, 0))
+    ImageDraw.Draw(image).text((side // 16 - left, side // 16 - top), sample.concept, (0, 0, 0), font)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return image
 
 
 def _require(path: Path, what: str, todo: str) -> None:

@@ -1,0 +1,72 @@
+"""What a picture of one thing is called: a short name out of its caption, or none where the caption tells a story."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from isthmus.training.data.sources import Sample
+
+_ARTICLE = re.compile(r"^((a|one|two) (pairs?|bunch|cluster|set)s? of|an?|the|some|one|this|two|these)\s+", re.I)
+# what a caption goes on to tell behind the name: "A caribou in snow", "A pawn can only move forward"
+_STORY = re.compile(
+    r"\s+(is|are|was|can|used|in|on|with|at|from|to|that|which|who|standing|sitting|flying|eating|resembling|for)\b.*$",
+    re.I | re.S,
+)
+MOST_WORDS = 3
+
+
+def name_of(caption: str) -> str:
+    """ "A caribou in snow." -> "caribou"; "" where no name of one to three words can be read off."""
+    said = re.sub(r"\(.*?\)|[“”\"!.]", "", caption).strip()
+    said = re.split(r"[,;:–—?]", said)[0].strip()
+    said = _STORY.sub("", said)
+    for _ in range(2):
+        said = _ARTICLE.sub("", said)
+    said = said.strip(" '’")
+    words = said.split()
+    plain = all(re.fullmatch(r"[^\W\d_]+(['’\-][^\W\d_]+)*", word) for word in words)
+    return said.lower() if plain and 1 <= len(words) <= MOST_WORDS and len(said) > 1 else letter_of(said)
+
+
+def letter_of(said: str) -> str:
+    """ "letter Q" -> "letter q"; so that single letters keep the word that says what they are."""
+    found = re.fullmatch(r"(?:capital |small )?letter (\w)", said, re.I)
+    return f"letter {found[1].lower()}" if found else ""
+
+
+def common_names(samples: Sequence[Sample], *, least: int = 3) -> dict[Sample, str]:
+    """The samples whose name consists of words that at least `least` captions use, with that name.
+
+    Titles of clip art are often file names and authors; words no one else uses give them away.
+    """
+    used = Counter(
+        word for sample in samples for word in set(re.findall(r"[^\W\d_]+", " ".join(sample.captions).lower()))
+    )
+    named = {}
+    for sample in samples:
+        name = name_of(sample.captions[0])
+        if name and all(used[word] >= least for word in re.findall(r"[^\W\d_]+", name)):
+            named[sample] = name
+    return named
+
+
+def same_thing(said: str, name: str) -> bool:
+    """Whether an answer names the thing: the same words but for articles and plurals, or its head noun alone.
+
+    "a red apple", "apples" and "apple" all name a "red apple"; "red" does not, nor does "apple core".
+    """
+    answer, wanted = _words(said), _words(name)
+    return bool(answer) and (answer == wanted or answer == wanted[-1:] or answer[-len(wanted) :] == wanted)
+
+
+def _words(text: str) -> list[str]:
+    words = [w for w in re.findall(r"[^\W\d_]+", text.lower()) if w not in {"a", "an", "the", "some", "of"}]
+    return [_singular(word) for word in words]
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("ches", "shes", "sses", "xes")):
+        return word[:-2]
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

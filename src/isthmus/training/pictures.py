@@ -1,0 +1,216 @@
+"""Pictures with questions, their frozen features computed once: what the default models learn from.
+
+Split by source file: the stamps held out, whole, show things that training sees in other files only.
+"""
+
+import hashlib
+import json
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from isthmus.checkpoints.cache import cache_folder, written_whole
+from isthmus.images.views import Picture
+from isthmus.progress import progress
+from isthmus.training.data.augmentation import WHITE, augmented, on_colour
+from isthmus.training.data.names import common_names
+from isthmus.training.data.questions import Question, questions, questions_of_one
+from isthmus.training.data.scenes import SIDE, Cutout, compose
+from isthmus.training.data.sources import Sample, render
+from isthmus.vision.depths import DepthsEncoder
+
+Thing = TypeVar("Thing")
+
+DRAWN = 1
+"""Raise it when what is drawn from the same names and seeds changes: older features are not taken from the cache."""
+SHARED = 20
+"""A title that more pictures share is a collection's, not the name of what is drawn."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """stored [V, N, C] float16 as the encoder keeps them; asked[v]: the questions about picture v; names[v]: what the
+    picture is of ("" for scenes)."""
+
+    stored: Tensor
+    asked: tuple[tuple[Question, ...], ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Named samples. `held`: stamps of which no file is trained on, each called like one that is."""
+
+    train: dict[Sample, str]
+    chosen: dict[Sample, str]
+    """Held out too, for choosing settings: `held` is looked at once, at the end."""
+    held: dict[Sample, str]
+
+
+def split_files(stamps: Sequence[Sample], others: Sequence[Sample]) -> Split:
+    """A fifth of the files of each head noun that several stamps share; PNG and SVG of one drawing are one file.
+
+    Fixed by the files' names, so that every run and every model holds out the same.
+    """
+    named = common_names([*stamps, *others])
+    times: defaultdict[str, int] = defaultdict(int)
+    for sample, name in named.items():
+        times[name] += sample.source != "stamps"
+    files: defaultdict[str, defaultdict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    for sample, name in named.items():
+        if sample.source == "stamps":
+            files[_head(name)][_drawing(sample)].append(sample)
+    held: dict[Sample, str] = {}
+    chosen: dict[Sample, str] = {}
+    for head in sorted(files):
+        drawings = sorted(files[head], key=lambda d: hashlib.sha256(d.encode()).hexdigest())
+        tenth = -(-len(drawings) // 10) if len(drawings) > 2 else 0
+        fifth = -(-len(drawings) // 5) if len(drawings) > 1 else 0
+        for out, part in ((held, drawings[:fifth]), (chosen, drawings[fifth : fifth + tenth])):
+            out |= {sample: named[sample] for drawing in part for sample in files[head][drawing]}
+    train = {
+        sample: name
+        for sample, name in named.items()
+        if sample not in held and sample not in chosen and (sample.source == "stamps" or times[name] <= SHARED)
+    }
+    return Split(train, chosen, held)
+
+
+def singles(
+    encoder: DepthsEncoder, samples: dict[Sample, str], label: str, views: int, *, quiet: bool = False
+) -> Pictures:
+    """`views` augmented pictures of each named sample (0: one, as it is) and the questions about each."""
+    jobs = [(sample, name, view) for sample, name in samples.items() for view in range(max(views, 1))]
+    names = sorted(set(samples.values()))
+
+    def draw(job: tuple[Sample, str, int]) -> Image.Image:
+        sample, _, view = job
+        try:
+            image = render(sample, SIDE)
+        except (ValueError, OSError):
+            return Image.new("RGB", (SIDE, SIDE), WHITE)  # an SVG its renderer refuses: dropped below
+        return augmented(image, random.Random(f"{sample.path}:{view}")) if views else on_colour(image, WHITE)
+
+    key = [label, views, [f"{sample.path}:{sample.concept}" for sample in samples]]
+    stored = _kept(encoder, key, lambda: _encoded(encoder, label, len(jobs), map_threads(draw, jobs), quiet=quiet))
+    asked = tuple(tuple(questions_of_one(name, names, i)) for i, (_, name, _) in enumerate(jobs))
+    return Pictures(stored, asked, tuple(name for _, name, _ in jobs))
+
+
+def scenes(
+    encoder: DepthsEncoder,
+    samples: dict[Sample, str],
+    count: int,
+    start: int,
+    grounds: Sequence[Path],
+    *,
+    names: Sequence[str] = (),
+    quiet: bool = False,
+) -> Pictures:
+    """Scenes of seeds `start` to `start + count` from the samples' cut-outs. `names`: what else is asked for."""
+    cutouts = [Cutout(sample, name) for sample, name in samples.items()]
+    seeds = range(start, start + count)
+    asked_for = sorted(set(names) | set(samples.values()))
+    truth: dict[int, tuple[Question, ...]] = {}
+
+    def draw(seed: int) -> Image.Image:
+        image, scene = compose(cutouts, seed, grounds=grounds)
+        truth[seed] = tuple(questions(scene, asked_for, seed))
+        return image
+
+    key = ["scenes", start, count, [f"{cut.sample.path}:{cut.name}" for cut in cutouts], [str(g) for g in grounds]]
+    key.append(list(asked_for))
+
+    def make() -> tuple[Tensor, list[list[list[str]]]]:
+        stored = _encoded(encoder, "scenes", count, map_threads(draw, seeds), quiet=quiet)
+        return stored, [[[q.kind, q.text, q.answer] for q in truth[seed]] for seed in seeds]
+
+    stored, told = _kept_with_words(encoder, key, make)
+    return Pictures(stored, tuple(tuple(Question(*each) for each in one) for one in told), ("",) * count)
+
+
+def easy_vqa(encoder: DepthsEncoder, part: str, *, quiet: bool = False) -> Pictures:
+    """The pictures of easy-vqa with their questions; part "train" or "test". Raises MissingPart."""
+    from isthmus.errors import MissingPart
+
+    try:
+        import easy_vqa as package
+    except ImportError:
+        raise MissingPart("easy-vqa is not installed", todo="pip install easy-vqa==1.0") from None
+    paths = package.get_train_image_paths() if part == "train" else package.get_test_image_paths()
+    texts, answers, ids = package.get_train_questions() if part == "train" else package.get_test_questions()
+    asked: defaultdict[int, list[Question]] = defaultdict(list)
+    for text, answer, number in zip(texts, answers, ids, strict=True):
+        asked[number].append(Question("easy-vqa", text[0].upper() + text[1:], answer))
+    order = sorted(asked)
+
+    def draw(number: int) -> Image.Image:
+        with Image.open(paths[number]) as image:
+            return image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+
+    stored = _kept(
+        encoder,
+        ["easy-vqa", part],
+        lambda: _encoded(encoder, f"easy-vqa {part}", len(order), map_threads(draw, order), quiet=quiet),
+    )
+    return Pictures(stored, tuple(tuple(asked[number]) for number in order), ("",) * len(order))
+
+
+def map_threads(draw: Callable[[Thing], Image.Image], jobs: Sequence[Thing]) -> Iterator[Image.Image]:
+    """The pictures in order, two drawn at a time and few ahead."""
+    with ThreadPoolExecutor(2) as threads:
+        waiting = iter(jobs)
+        ahead = [threads.submit(draw, job) for job in islice(waiting, 64)]
+        while ahead:
+            yield ahead.pop(0).result()
+            ahead += [threads.submit(draw, job) for job in islice(waiting, 1)]
+
+
+def _encoded(encoder: DepthsEncoder, label: str, count: int, images: Iterator[Image.Image], *, quiet: bool) -> Tensor:
+    parts = []
+    with progress(label, count, "pictures", quiet=quiet) as reporter:
+        while batch := list(islice(images, 32)):
+            parts.append(encoder.stored([encoder.fit(Picture(image, *image.size)) for image in batch]).cpu())
+            reporter.advance(len(batch))
+    return torch.cat(parts)
+
+
+def _kept(encoder: DepthsEncoder, key: list[object], make: Callable[[], Tensor]) -> Tensor:
+    return _kept_with_words(encoder, key, lambda: (make(), []))[0]
+
+
+def _kept_with_words(
+    encoder: DepthsEncoder, key: list[object], make: Callable[[], tuple[Tensor, list[list[list[str]]]]]
+) -> tuple[Tensor, list[list[list[str]]]]:
+    """What `make` gives, from the cache where it was made before with the same key, encoder and drawing."""
+    whole = json.dumps([encoder.fingerprint, DRAWN, SIDE, *key])
+    path = cache_folder() / "features" / f"{hashlib.sha256(whole.encode()).hexdigest()[:32]}.safetensors"
+    try:
+        read = load_file(path)
+        return read["stored"], json.loads(bytes(read["words"].tolist()))
+    except (OSError, SafetensorError, KeyError, ValueError):
+        stored, words = make()  # not made yet, or damaged
+    with written_whole(path) as temporary:
+        said = torch.tensor(list(json.dumps(words).encode()), dtype=torch.uint8)
+        save_file({"stored": stored, "words": said}, temporary)
+    return stored, words
+
+
+def _head(name: str) -> str:
+    return name if name.startswith(("letter", "number")) else name.split()[-1]
+
+
+def _drawing(sample: Sample) -> str:
+    """A stamp's file without its ending: its PNG and its SVG are one drawing."""
+    return str(sample.path.with_suffix(""))

@@ -1,0 +1,232 @@
+"""Train the default models: features of a frozen encoder, a connector, a frozen language model.
+
+BLIP-2's way: a Q-Former learns to read pictures (stage 1), then to speak to the language model (stage 2). LLaVA's way:
+an MLP learns to caption (align), then to answer (instruct). In both, only the connector changes.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.connectors.connector import Text
+from isthmus.connectors.objectives import Stage1
+from isthmus.contrastive.tokenizer import Tokenizer
+from isthmus.messages import assistant, user
+from isthmus.progress import progress
+from isthmus.training.data.questions import Question, questions_of_one
+from isthmus.training.pictures import Pictures
+from isthmus.vision.depths import DepthsEncoder
+from isthmus.vision.features import Features
+from isthmus.vlm.branches import forward_branches
+from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.sequence import Extent, Sample
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training. `kinds`: which questions are asked (empty: all); `questions`: of one picture, at most."""
+
+    steps: int
+    batch: int
+    rate: float
+    weight_decay: float = 0.05
+    questions: int = 6
+    kinds: tuple[str, ...] = ()
+    warmup: float = 0.05
+
+
+@dataclass(frozen=True)
+class Source:
+    """`share` of each batch, relative to the others. With `imagined`, names of the classifier's classes: one of them,
+    drawn anew each time, is imagined in the picture and asked for instead (DepthsEncoder.tokens)."""
+
+    pictures: Pictures
+    share: float
+    imagined: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One picture of a batch: stored [N, C], the class imagined in it or -1, and what is asked."""
+
+    stored: Tensor
+    imagined: int
+    asked: tuple[Question, ...]
+
+
+def features_of(encoder: DepthsEncoder, stored: Tensor, imagined: Tensor | None = None) -> Features:
+    """stored [B, N, C] -> Features as `encode` gives them, without boxes, which no connector reads."""
+    tokens = encoder.tokens(stored, imagined)
+    mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+    return Features(tokens, mask, tokens.new_zeros(*tokens.shape[:2], 4), tokens[:, 0])
+
+
+def train_stage1(
+    stage1: Stage1,
+    tokenizer: Tokenizer,
+    encoder: DepthsEncoder,
+    sources: Sequence[Source],
+    stage: Stage,
+    seed: int,
+    *,
+    every: Callable[[int], None] | None = None,
+    quiet: bool = False,
+) -> None:
+    """ITC, ITM and ITG on pictures and their captions: each picture's "describe" question holds one."""
+    rng = random.Random(f"stage 1 {seed}")
+    torch.manual_seed(seed)
+    captions: dict[str, int] = {}
+    optimiser, schedule = _optimiser(stage1, stage)
+    stage1.train()
+    means: defaultdict[str, float] = defaultdict(float)
+    with progress("stage 1", stage.steps, "steps", quiet=quiet) as reporter:
+        for step in range(stage.steps):
+            drawn, told = [], []
+            for each in _draw(rng, sources, stage.batch):
+                caption = next((q.answer for q in each.asked if q.kind == "describe"), None)
+                if caption is not None:
+                    drawn.append(each)
+                    told.append(caption)
+            ids = tokenizer(told)
+            same = torch.tensor([captions.setdefault(caption, len(captions)) for caption in told])
+            features = _features(encoder, drawn)
+            with torch.autocast(encoder.classes.device.type, torch.bfloat16):
+                losses = stage1(features, Text(ids.ids, ids.mask), same)
+            _step(losses.total, stage1, optimiser, schedule)
+            for name in ("itc", "itm", "itg"):
+                means[name] += (
+                    0.05 * (getattr(losses, name).item() - means[name]) if step else getattr(losses, name).item()
+                )
+            reporter.advance(note=", ".join(f"{name} {value:.3f}" for name, value in means.items()))
+            if every is not None:
+                every(step + 1)
+
+
+def train_answers(
+    model: VisionLanguageModel,
+    encoder: DepthsEncoder,
+    sources: Sequence[Source],
+    stage: Stage,
+    seed: int,
+    *,
+    every: Callable[[int], None] | None = None,
+    quiet: bool = False,
+) -> None:
+    """The connector learns from the language model's loss on the answers."""
+    rng = random.Random(f"answers {seed}")
+    torch.manual_seed(seed)
+    asked = Asked(model, encoder.num_tokens)
+    optimiser, schedule = _optimiser(model.connector, stage)
+    model.train()
+    mean = 0.0
+    with progress("answers", stage.steps, "steps", quiet=quiet) as reporter:
+        for step in range(stage.steps):
+            drawn, groups = [], []
+            for each in _draw(rng, sources, stage.batch):
+                fitting = [q for q in each.asked if not stage.kinds or q.kind in stage.kinds]
+                if fitting:
+                    chosen = rng.sample(fitting, min(stage.questions, len(fitting)))
+                    drawn.append(each)
+                    groups.append([asked(question) for question in chosen])
+            features = _features(encoder, drawn)
+            with torch.autocast(encoder.classes.device.type, torch.bfloat16):
+                tokens = model.connect(features)
+                loss = forward_branches(model, groups, tokens).loss
+            _step(loss, model.connector, optimiser, schedule)
+            mean = loss.item() if not step else mean + 0.05 * (loss.item() - mean)
+            reporter.advance(note=f"loss {mean:.3f}")
+            if every is not None:
+                every(step + 1)
+
+
+class Asked:
+    """Questions about pictures of n encoder tokens as Samples, each built once."""
+
+    def __init__(self, model: VisionLanguageModel, n: int) -> None:
+        self._model = model
+        self._extent = Extent(model.connector.num_tokens(n))
+        self._kept: dict[tuple[str, str], Sample] = {}
+
+    def __call__(self, question: Question) -> Sample:
+        key = question.text, question.answer
+        if key not in self._kept:
+            messages = (user(b"", question.text), assistant(question.answer))
+            self._kept[key] = self._model.sample(messages, [self._extent])
+        return self._kept[key]
+
+
+@torch.no_grad()
+def exact_answers(
+    model: VisionLanguageModel, encoder: DepthsEncoder, pictures: Pictures, *, blind: bool = False, batch: int = 32
+) -> dict[str, list[bool]]:
+    """Of each kind of question, whether the greedy answer is the expected one, word for word.
+
+    Greedy decoding writes the expected answer exactly if each of its tokens, and the end, is the likeliest behind those
+    before it: one forward pass over all answers tells. `blind`: the picture's tokens are all zeros.
+    """
+    asked = Asked(model, encoder.num_tokens)
+    model.eval()
+    found: defaultdict[str, list[bool]] = defaultdict(list)
+    for start in range(0, len(pictures.stored), batch):
+        groups = [[asked(q) for q in each] for each in pictures.asked[start : start + batch]]
+        features = features_of(encoder, pictures.stored[start : start + batch])
+        tokens = model.connect(features)
+        if blind:
+            tokens = type(tokens)(torch.zeros_like(tokens.tokens), tokens.mask)
+        out = forward_branches(model, groups, tokens)
+        right = out.logits.argmax(-1).eq(out.targets).tolist()
+        at = 0
+        for each, group in zip(pictures.asked[start : start + batch], groups, strict=True):
+            for question, sample in zip(each, group, strict=True):
+                found[question.kind].append(all(right[at : at + sample.trained]))
+                at += sample.trained
+    return dict(found)
+
+
+def _draw(rng: random.Random, sources: Sequence[Source], count: int) -> list[Drawn]:
+    drawn = []
+    for source in rng.choices(sources, [source.share for source in sources], k=count):
+        at = rng.randrange(len(source.pictures.stored))
+        stored = source.pictures.stored[at]
+        if source.imagined:
+            number = rng.randrange(len(source.imagined))
+            asked = questions_of_one(source.imagined[number], source.imagined, rng.randrange(1 << 30))
+            drawn.append(Drawn(stored, number, tuple(asked)))
+        else:
+            drawn.append(Drawn(stored, -1, source.pictures.asked[at]))
+    return drawn
+
+
+def _features(encoder: DepthsEncoder, drawn: Sequence[Drawn]) -> Features:
+    stored = torch.stack([each.stored for each in drawn]).to(encoder.classes.device)
+    return features_of(encoder, stored, torch.tensor([each.imagined for each in drawn]))
+
+
+def _optimiser(module: nn.Module, stage: Stage) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": stage.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, stage.rate, stage.steps, pct_start=stage.warmup, cycle_momentum=False
+    )
+    return optimiser, schedule
+
+
+def _step(
+    loss: Tensor,
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> None:
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_([p for p in module.parameters() if p.grad is not None], 1.0)
+    optimiser.step()
+    schedule.step()

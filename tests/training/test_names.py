@@ -1,0 +1,69 @@
+"""Names out of captions, and what counts as naming the same thing."""
+
+from pathlib import Path
+
+import pytest
+
+from isthmus.training.data.names import common_names, name_of, same_thing
+from isthmus.training.data.sources import Sample
+from isthmus.training.pictures import split_files
+
+
+@pytest.mark.parametrize(
+    ("caption", "name"),
+    [
+        ("A cat.", "cat"),
+        ("Some flowers.", "flowers"),
+        ("A caribou in snow.", "caribou"),
+        ("A candy cane is a traditional Christmas treat.", "candy cane"),
+        ("A pair of sunglasses.", "sunglasses"),
+        ("The letter Q.", "letter q"),
+        ("A wizard's hat.", "wizard's hat"),
+        ("A very small old house", ""),
+        ("1 Euro", ""),
+        ("", ""),
+    ],
+)
+def test_a_name_is_what_stands_before_the_story(caption: str, name: str) -> None:
+    assert name_of(caption) == name
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "same"),
+    [
+        ("a red apple", "red apple", True),
+        ("apple", "red apple", True),
+        ("apples", "apple", True),
+        ("a small red apple", "red apple", True),
+        ("red", "red apple", False),
+        ("apple core", "apple", False),
+        ("green apple", "red apple", False),
+        ("", "apple", False),
+        ("strawberries", "strawberry", True),
+        ("letter b", "letter a", False),
+    ],
+)
+def test_a_head_noun_names_and_an_adjective_does_not(said: str, name: str, same: bool) -> None:
+    assert same_thing(said, name) is same
+
+
+def test_words_nobody_else_uses_make_no_name() -> None:
+    samples = [Sample("clipart", Path(f"{i}.svg"), (caption,), caption) for i, caption in
+               enumerate(["cat", "a cat", "the cat", "gramastar cat"])]  # fmt: skip
+    assert set(common_names(samples).values()) == {"cat"}
+
+
+def test_no_drawing_stands_on_two_sides_and_all_held_names_are_trained() -> None:
+    stamps = [
+        Sample("stamps", Path(f"/s/{name}{i}{ending}"), (f"A {name}.",), name)
+        for name in ("cat", "dog", "old cat", "emu")
+        for i in range({"cat": 9, "dog": 2, "old cat": 4, "emu": 1}[name])
+        for ending in (".png", ".svg")
+    ]
+    split = split_files(stamps, [])
+    sides = [{s.path.with_suffix("") for s in part} for part in (split.train, split.chosen, split.held)]
+    assert not sides[0] & sides[1] and not sides[0] & sides[2] and not sides[1] & sides[2]
+    assert len(sides[2]) >= 3
+    heads = {name.split()[-1] for name in split.train.values()}
+    assert {name.split()[-1] for name in (split.held | split.chosen).values()} <= heads
+    assert split == split_files(list(reversed(stamps)), [])
