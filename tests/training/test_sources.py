@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from isthmus.errors import MissingPart
 from isthmus.training.data.sources import Sample, clipart, concept_of, emoji, render, stamps

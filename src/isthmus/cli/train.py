@@ -14,15 +14,24 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
-    """Train the heads of the default embedder by RECIPE and measure them on concepts it never saw."""
+    """Train a default model by RECIPE and measure it on what it never saw."""
     import json
 
-    from isthmus.training.embedder import train_embedder
-    from isthmus.training.recipe import read_recipe
+    from isthmus.training.recipe import EmbedderRecipe, read_recipe
 
-    figures = train_embedder(read_recipe(recipe, seed=seed), out, quiet=quiet)
-    if as_json:
-        sys.stdout.write(json.dumps({name: vars(figure) for name, figure in figures.items()}) + "\n")
+    read = read_recipe(recipe, seed=seed)
+    if isinstance(read, EmbedderRecipe):
+        from isthmus.training.embedder import train_embedder
+
+        told = {"on held-out concepts": train_embedder(read, out, quiet=quiet)}
     else:
-        sys.stdout.write("on held-out concepts: " + ", ".join(f"{name} {f}" for name, f in figures.items()) + "\n")
-        sys.stdout.write(f"written to {out}; use it with --model {out}\n")
+        from isthmus.training.default_vlm import train_vlm
+
+        told = {f"on held-out {name}": figures for name, figures in train_vlm(read, out, quiet=quiet).items()}
+    if as_json:
+        figures = {where: {name: vars(figure) for name, figure in each.items()} for where, each in told.items()}
+        sys.stdout.write(json.dumps(figures["on held-out concepts"] if len(figures) == 1 else figures) + "\n")
+        return
+    for where, each in told.items():
+        sys.stdout.write(f"{where}: " + ", ".join(f"{name} {figure}" for name, figure in each.items()) + "\n")
+    sys.stdout.write(f"written to {out}; use it with --model {out}\n")

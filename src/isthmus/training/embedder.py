@@ -119,7 +119,7 @@ def train_heads(
     heads.std.copy_(seen.std(0) + 1e-3)
     said = sorted({m.captions[int(i)][0] for m in materials for i in m.features.picture[m.allowed]})
     heads.centre.copy_(recipe.centre * texts[torch.tensor(said)].mean(0))
-    heads.classes.copy_(_class_vectors(sentences))
+    heads.classes.copy_(class_vectors(sentences))
     with torch.no_grad():
         prior = heads.prior(encoder.classify(seen[:, : encoder.width]))
     _fit(recipe, heads, materials, seen, prior, texts, quiet=quiet)
@@ -223,7 +223,7 @@ def _fit(
             reporter.advance(note=f"loss {value.item():.3f}")
 
 
-def _class_vectors(sentences: SentenceEncoder) -> Tensor:
+def class_vectors(sentences: SentenceEncoder) -> Tensor:
     """[1000, 384]: what each class is called and what it is."""
     return sentences.encode([f"{c.names[0]}: {c.gloss}" for c in imagenet_classes()])
 

@@ -1,95 +1,158 @@
-"""What a recipe file may say, checked before anything runs."""
+"""What a recipe file may say, checked before anything runs: every mistake is named with its key and line."""
 
-import math
-from dataclasses import dataclass, fields
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Literal, TypeAlias
 
 import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from isthmus.errors import InputError
+from isthmus.training.data.questions import KINDS
 
-SAID = {str: "a text", int: "a whole number", float: "a number"}
-LIMITS = {
-    **dict.fromkeys(("steps", "batch", "dim", "held_out"), (1, math.inf)),
-    **dict.fromkeys(("dropout", "keywords"), (0, 0.99)),
-    **dict.fromkeys(("rate", "scale"), (1e-9, 100)),
-}
-SOURCES = ("stamps", "clipart", "emoji")
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+Rate: TypeAlias = Annotated[float, Field(gt=0, le=1)]
+Share: TypeAlias = Annotated[float, Field(ge=0)]
+STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 @dataclass(frozen=True)
 class SourceShare:
     """`share` of a batch (relative to the others'); `views`: augmented versions made of each picture."""
 
-    share: float
-    views: int
+    __pydantic_config__ = STRICT
+    share: Share
+    views: Annotated[int, Field(ge=0)] = 1
 
 
 @dataclass(frozen=True)
 class EmbedderRecipe:
     """The heads of the default embedder; recipes/embedder.yaml says what each field means."""
 
+    __pydantic_config__ = STRICT
+    makes: Literal["embedder"]
     seed: int
     encoder: str
     text_encoder: str
-    held_out: int
-    sources: dict[str, SourceShare]
+    held_out: Count
+    sources: Annotated[dict[Literal["stamps", "clipart", "emoji"], SourceShare], Field(min_length=1)]
     openmoji: str | None
-    dim: int
-    steps: int
-    batch: int
-    rate: float
-    weight_decay: float
-    dropout: float
-    keywords: float
-    scale: float
-    prior_training: float
-    prior: float
-    centre: float
+    dim: Count
+    steps: Count
+    batch: Count
+    rate: Rate
+    weight_decay: Share
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    keywords: Annotated[float, Field(ge=0, lt=1)]
+    scale: Annotated[float, Field(gt=0, le=100)]
+    prior_training: Share
+    prior: Share
+    centre: Share
 
 
-def read_recipe(path: Path, *, seed: int | None = None) -> EmbedderRecipe:
-    """The recipe in `path`; `seed` replaces its own. Raises InputError with the key at fault."""
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training: AdamW, warm-up, then a cosine down to nothing.
+
+    `questions`: of one picture, at most; `kinds`: which are asked (empty: all). Stage 1 of BLIP-2 asks none: its
+    captions are the answers of the kind "describe".
+    """
+
+    __pydantic_config__ = STRICT
+    steps: Count
+    batch: Count
+    rate: Rate
+    weight_decay: Share = 0.05
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    questions: Count = 6
+    kinds: tuple[Literal[KINDS], ...] = ()  # type: ignore[valid-type]  # a tuple of texts, known at run time
+
+
+@dataclass(frozen=True)
+class QFormerShape:
+    """A Q-Former started from `layers` of the text encoder `start`."""
+
+    __pydantic_config__ = STRICT
+    start: str
+    layers: Annotated[tuple[int, ...], Field(min_length=1)]
+    queries: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class MlpShape:
+    __pydantic_config__ = STRICT
+    layers: Count
+
+
+@dataclass(frozen=True)
+class VlmRecipe:
+    """A default model that answers about pictures; recipes/vlm.yaml says what each field means.
+
+    With a Q-Former `first` is BLIP-2's stage 1, without a language model; with an MLP it is LLaVA's alignment.
+    """
+
+    __pydantic_config__ = STRICT
+    makes: Literal["vlm"]
+    seed: int
+    encoder: str
+    language_model: str
+    connector: QFormerShape | MlpShape
+    sources: Annotated[
+        dict[Literal["stamps", "clipart", "emoji", "glyphs", "scenes", "imagined", "easy-vqa"], SourceShare],
+        Field(min_length=1),
+    ]
+    scenes: Count
+    openmoji: str | None
+    first: Stage | None
+    second: Stage
+
+
+Recipe: TypeAlias = Annotated[EmbedderRecipe | VlmRecipe, Field(discriminator="makes")]
+
+
+def read_recipe(path: Path, *, seed: int | None = None) -> EmbedderRecipe | VlmRecipe:
+    """The recipe in `path`; `seed` replaces its own. Raises InputError with the key and line at fault."""
     try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        read = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"cannot read {path}", why=error.strerror or "", todo="recipes are in recipes/") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not YAML", why=str(error)) from None
     if not isinstance(read, dict):
         raise InputError(f"{path} is no recipe", why="it holds no keys")
-    wanted = [field.name for field in fields(EmbedderRecipe)]
-    for unknown in set(read) - set(wanted):
-        raise InputError(f"{path} is no recipe", why=f"unknown key {unknown}", todo=f"keys are {', '.join(wanted)}")
-    for missing in set(wanted) - set(read):
-        raise InputError(f"{path} is no recipe", why=f"{missing} is missing", todo="compare recipes/embedder.yaml")
-    values = {name: _typed(path, name, read[name]) for name in wanted}
-    if seed is not None:
-        values["seed"] = seed
-    return EmbedderRecipe(**values)
+    try:
+        # as JSON, where a list may stand for a tuple but "3" is no number
+        recipe: EmbedderRecipe | VlmRecipe = TypeAdapter(Recipe).validate_json(json.dumps(read, default=str))
+    except ValidationError as error:
+        raise InputError(f"{path} is no recipe", why=_said(error, text), todo="compare those in recipes/") from None
+    return recipe if seed is None else replace(recipe, seed=seed)
 
 
-def _typed(path: Path, name: str, value: Any) -> Any:
-    if name == "sources":
-        _require(path, isinstance(value, dict) and bool(value), "sources names none")
-        _require(path, not (set(value) - set(SOURCES)), f"sources are {', '.join(SOURCES)}")
-        try:
-            return {key: SourceShare(float(entry["share"]), int(entry["views"])) for key, entry in value.items()}
-        except (TypeError, KeyError, ValueError):
-            raise InputError(f"{path}: each source needs share and views") from None
-    kind = get_type_hints(EmbedderRecipe)[name]
-    if name == "openmoji":
-        _require(path, value is None or isinstance(value, str), f"{name} is {value!r}, not a folder")
-        return value
-    numbers = (int, float) if kind is float else kind
-    _require(path, isinstance(value, numbers) and not isinstance(value, bool), f"{name} is {value!r}, not {SAID[kind]}")
-    if kind is not str:
-        least, most = LIMITS.get(name, (0, math.inf))
-        _require(path, least <= value <= most, f"{name} is {value}, not {least} to {most}")
-    return kind(value)
+def _said(error: ValidationError, text: str) -> str:
+    """The first mistake: where, what, and what stands there."""
+    first = error.errors(include_url=False)[0]
+    # the names pydantic puts in for the member of a union are no keys of the file
+    keys = [
+        str(part) for part in first["loc"] if str(part) not in ("embedder", "vlm", "QFormerShape", "MlpShape", "[key]")
+    ]
+    line = _line(text, keys)
+    where = ".".join(keys) + (f", line {line}" if line else "")
+    what = first["msg"][0].lower() + first["msg"][1:]
+    stands = "" if first["type"] == "missing" or not keys else f", not {first['input']!r}"
+    return f"{where}: {what}{stands}" if where else what
 
 
-def _require(path: Path, holds: bool, why: str) -> None:
-    if not holds:
-        raise InputError(f"{path} is no recipe", why=why, todo="compare recipes/embedder.yaml")
+def _line(text: str, keys: list[str]) -> int | None:
+    """The line, from 1, of the deepest of the nested keys that the file has."""
+    node, line = yaml.compose(text), None
+    for key in keys:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        found = next(((k, v) for k, v in node.value if k.value == key), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line

@@ -8,35 +8,24 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from isthmus.connectors.connector import Text
+from isthmus.connectors.connector import Text, Tokens
 from isthmus.connectors.objectives import Stage1
 from isthmus.contrastive.tokenizer import Tokenizer
 from isthmus.messages import assistant, user
 from isthmus.progress import progress
 from isthmus.training.data.questions import Question, questions_of_one
 from isthmus.training.pictures import Pictures
+from isthmus.training.recipe import Stage
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.features import Features
 from isthmus.vlm.branches import forward_branches
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.sequence import Extent, Sample
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of training. `kinds`: which questions are asked (empty: all); `questions`: of one picture, at most."""
-
-    steps: int
-    batch: int
-    rate: float
-    weight_decay: float = 0.05
-    questions: int = 6
-    kinds: tuple[str, ...] = ()
-    warmup: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -159,24 +148,28 @@ class Asked:
         return self._kept[key]
 
 
+Control: TypeAlias = Literal["", "blind", "another picture"]
+"""What the model is shown: the picture, nothing (its tokens are zeros), or the picture of the next question."""
+
+
 @torch.no_grad()
 def exact_answers(
-    model: VisionLanguageModel, encoder: DepthsEncoder, pictures: Pictures, *, blind: bool = False, batch: int = 32
+    model: VisionLanguageModel, encoder: DepthsEncoder, pictures: Pictures, *, control: Control = "", batch: int = 32
 ) -> dict[str, list[bool]]:
     """Of each kind of question, whether the greedy answer is the expected one, word for word.
 
     Greedy decoding writes the expected answer exactly if each of its tokens, and the end, is the likeliest behind those
-    before it: one forward pass over all answers tells. `blind`: the picture's tokens are all zeros.
+    before it: one forward pass over all answers tells.
     """
     asked = Asked(model, encoder.num_tokens)
     model.eval()
     found: defaultdict[str, list[bool]] = defaultdict(list)
-    for start in range(0, len(pictures.stored), batch):
+    shown = pictures.stored.roll(1, 0) if control == "another picture" else pictures.stored
+    for start in range(0, len(shown), batch):
         groups = [[asked(q) for q in each] for each in pictures.asked[start : start + batch]]
-        features = features_of(encoder, pictures.stored[start : start + batch])
-        tokens = model.connect(features)
-        if blind:
-            tokens = type(tokens)(torch.zeros_like(tokens.tokens), tokens.mask)
+        tokens = model.connect(features_of(encoder, shown[start : start + batch].to(encoder.classes.device)))
+        if control == "blind":
+            tokens = Tokens(torch.zeros_like(tokens.tokens), tokens.mask)
         out = forward_branches(model, groups, tokens)
         right = out.logits.argmax(-1).eq(out.targets).tolist()
         at = 0

@@ -1,0 +1,195 @@
+"""A default model from its recipe: data, connector, two stages, measurements, and the seal of what stayed frozen."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from isthmus.checkpoints import resolve
+from isthmus.connectors.mlp import MlpConnector
+from isthmus.connectors.objectives import Stage1
+from isthmus.connectors.qformer import QFormerConnector, without_text
+from isthmus.connectors.qformer_checkpoint import qformer_from_bert
+from isthmus.contrastive.metrics import Interval, bootstrap
+from isthmus.contrastive.sentence import load_minilm
+from isthmus.contrastive.tokenizer import load_tokenizer
+from isthmus.errors import InputError
+from isthmus.threads import keep_memory
+from isthmus.training.data.sources import clipart, emoji, glyphs, photographs, stamps
+from isthmus.training.embedder import class_vectors
+from isthmus.training.pictures import Pictures, Split, easy_vqa, scenes, singles, split_files
+from isthmus.training.recipe import MlpShape, QFormerShape, VlmRecipe
+from isthmus.training.vlm import Control, Source, exact_answers, train_answers, train_stage1
+from isthmus.vision.depths import DepthsEncoder
+from isthmus.vision.efficientnet import load_efficientnet
+from isthmus.vision.imagenet import imagenet_classes
+from isthmus.vlm.default import save_default_vlm
+from isthmus.vlm.language_model import load_language_model
+from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.seal import require_seal, seal
+from isthmus.vlm.template import ChatML
+
+TEXT_ENCODER = "default/minilm"
+CAPTION_TOKENS = 24
+TEST_SCENES, CHOOSING_SCENES = 600, 400
+# seeds of scenes: far enough apart that no set runs into another
+TRAIN_SEED, TEST_SEED, CHOOSING_SEED = 1_000_000, 2_000_000, 3_000_000
+TEST_GROUNDS = 6
+WORD_SCALE = 0.35
+"""Starts the last map so that a picture's tokens are about as long as the language model's words."""
+
+
+Connected = TypeVar("Connected", QFormerConnector, MlpConnector)
+
+
+class Workshop:
+    """Everything a recipe needs, made once: the frozen encoder, the split, the sources by name."""
+
+    def __init__(self, recipe: VlmRecipe, *, quiet: bool = False) -> None:
+        """Raises MissingPart where a source or a part is not installed, InputError without the emoji's folder."""
+        keep_memory()
+        self.recipe, self.quiet = recipe, quiet
+        self.encoder = default_encoder(recipe.encoder)
+        folder = recipe.openmoji or os.environ.get("OPENMOJI")
+        if not folder:
+            raise InputError("no folder of emoji", todo="npm pack openmoji@17, unpack it, set OPENMOJI to the folder")
+        self.split: Split = split_files(stamps(), emoji(Path(folder)) + clipart())
+        self.grounds = photographs()
+
+    def train(self, name: str) -> Pictures:
+        """The training side of a source: "stamps", "clipart", "emoji", "glyphs", "scenes", "imagined", "easy-vqa"."""
+        encoder, quiet = self.encoder, self.quiet
+        views = self.recipe.sources[name].views  # type: ignore[index]
+        of = {sample: said for sample, said in self.split.train.items() if sample.source == name}
+        match name:
+            case "stamps" | "clipart" | "emoji":
+                return singles(encoder, of, name, views, quiet=quiet)
+            case "glyphs":
+                return singles(encoder, {g: g.captions[0].lower() for g in glyphs()}, name, views, quiet=quiet)
+            case "easy-vqa":
+                return easy_vqa(encoder, "train", quiet=quiet)
+            case "scenes" | "imagined":  # classes are imagined in scenes
+                cut = {s: said for s, said in self.split.train.items() if s.source in ("stamps", "emoji")}
+                return scenes(encoder, cut, self.recipe.scenes, TRAIN_SEED, self.grounds[TEST_GROUNDS:], quiet=quiet)
+        raise InputError(f"no source {name!r}")
+
+    def sources(self) -> list[Source]:
+        """All the recipe's sources with their shares."""
+        classes = tuple(each.names[0].lower() for each in imagenet_classes())
+        kept: dict[str, Pictures] = {}
+        found = []
+        for name, entry in self.recipe.sources.items():
+            pictures = kept.setdefault("scenes" if name == "imagined" else name, self.train(name))
+            found.append(Source(pictures, entry.share, classes if name == "imagined" else ()))
+        return found
+
+    def held(self, *, choosing: bool = False) -> dict[str, Pictures]:
+        """What no training sees: stamps, scenes made of them on other grounds, and easy-vqa's own test. `choosing`:
+        the smaller side for comparing settings."""
+        encoder, quiet = self.encoder, self.quiet
+        side = self.split.chosen if choosing else self.split.held
+        count, seed = (CHOOSING_SCENES, CHOOSING_SEED) if choosing else (TEST_SCENES, TEST_SEED)
+        names = sorted({said for s, said in self.split.train.items() if s.source == "stamps"})
+        found = {
+            "stamps": singles(encoder, side, "held-out stamps", 0, quiet=quiet),
+            "scenes": scenes(encoder, side, count, seed, self.grounds[:TEST_GROUNDS], names=names, quiet=quiet),
+        }
+        return found if choosing else found | {"easy-vqa": easy_vqa(encoder, "test", quiet=quiet)}
+
+
+def default_encoder(name: str) -> DepthsEncoder:
+    """The default encoder read at all depths, in bf16, its classes told apart by MiniLM's vectors of them."""
+    classes = class_vectors(load_minilm(resolve(TEXT_ENCODER)))
+    return DepthsEncoder(load_efficientnet(resolve(name), dtype=torch.bfloat16), F.normalize(classes, dim=-1))
+
+
+def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str, dict[str, Interval]]:
+    """Follows the recipe, writes the model to `out`, returns what it scores on what it never saw (see `measure`).
+
+    Raises MissingPart and InputError as Workshop, CorruptPart where a frozen part changed.
+    """
+    workshop = Workshop(recipe, quiet=quiet)
+    sources = workshop.sources()
+    torch.manual_seed(recipe.seed)
+    language = load_language_model(recipe.language_model)
+    width = language.model.get_input_embeddings().weight.shape[1]
+    before = seal(workshop.encoder.base.net, language.model)
+    connector = _first(recipe, workshop, sources, width, quiet=quiet)
+    model = VisionLanguageModel(workshop.encoder, connector, language.model, language.tokenizer, ChatML())
+    if recipe.first is not None and isinstance(recipe.connector, MlpShape):
+        train_answers(model, workshop.encoder, sources, recipe.first, recipe.seed, quiet=quiet)
+    train_answers(model, workshop.encoder, sources, recipe.second, recipe.seed + 1, quiet=quiet)
+    require_seal(before, workshop.encoder.base.net, language.model)
+    figures = measure(model, workshop.encoder, workshop.held())
+    about = {
+        "lineage": {
+            "recipe": asdict(recipe),
+            "seal": before,
+            "held_out": sorted(str(sample.path.name) for sample in workshop.split.held),
+        },
+        "measured": {name: {kind: asdict(f) for kind, f in each.items()} for name, each in figures.items()},
+    }
+    save_default_vlm(model, out, language_model=(language.name, language.fingerprint), about=about)
+    return figures
+
+
+def measure(
+    model: VisionLanguageModel, encoder: DepthsEncoder, held: Mapping[str, Pictures]
+) -> dict[str, dict[str, Interval]]:
+    """For each set, by kind of question and "all": the share answered exactly, "…, blind" without the picture, and
+    "…, another picture". Intervals by bootstrap over questions."""
+    found: dict[str, dict[str, Interval]] = {}
+    controls: tuple[Control, ...] = ("", "blind", "another picture")
+    for name, pictures in held.items():
+        figures = {}
+        for control in controls:
+            right = exact_answers(model, encoder, pictures, control=control)
+            right["all"] = [each for answers in right.values() for each in answers]
+            for kind, answers in right.items():
+                told = f"{kind}, {control}" if control else kind
+                figures[told] = bootstrap(torch.tensor(answers).double(), seed=0)
+        found[name] = figures
+    return found
+
+
+def _first(
+    recipe: VlmRecipe, workshop: Workshop, sources: list[Source], width: int, *, quiet: bool
+) -> QFormerConnector | MlpConnector:
+    """The connector, after BLIP-2's stage 1 where it is a Q-Former and the recipe has it."""
+    shape = recipe.connector
+    encoder = workshop.encoder
+    if isinstance(shape, MlpShape):
+        mlp = MlpConnector(encoder.width, width, layers=shape.layers)
+        return _quieter(mlp, mlp.maps[-1])
+    start = resolve(shape.start)
+    connector = qformer_from_bert(
+        start,
+        width_in=encoder.width,
+        width_out=width,
+        queries=shape.queries,
+        layers=shape.layers,
+        dropout=shape.dropout,
+    )
+    _quieter(connector, connector.project)
+    assert isinstance(shape, QFormerShape)
+    if recipe.first is not None:
+        qformer = connector.qformer
+        assert qformer.words is not None
+        qformer.words.requires_grad_(False)  # they are the text encoder's, and most of the parameters
+        stage1 = Stage1(qformer, start_token=connector.config.vocabulary - 1)
+        tokenizer = load_tokenizer(start, max_tokens=CAPTION_TOKENS)
+        captioned = [source for source in sources if any(q.kind == "describe" for q in source.pictures.asked[0])]
+        train_stage1(stage1, tokenizer, encoder, captioned, recipe.first, recipe.seed, quiet=quiet)
+    return without_text(connector)
+
+
+def _quieter(connector: Connected, last: nn.Module) -> Connected:
+    with torch.no_grad():
+        assert isinstance(last, nn.Linear)
+        last.weight.mul_(WORD_SCALE)
+    return connector

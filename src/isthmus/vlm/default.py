@@ -1,0 +1,122 @@
+"""The default models: the default encoder read at all depths, a small trained connector, SmolLM2-135M.
+
+A checkpoint holds what was trained and the classes' vectors; the frozen parts come by name and are checked by their
+fingerprints. `isthmus train` writes such folders, `default/vlm` is one.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from isthmus.checkpoints import Checkpoint, resolve
+from isthmus.checkpoints.cache import written_whole
+from isthmus.connectors.mlp import MlpConnector
+from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
+from isthmus.errors import CorruptPart, FitMismatch
+from isthmus.vision.depths import DepthsEncoder
+from isthmus.vision.efficientnet import load_efficientnet
+from isthmus.vlm.language_model import load_language_model
+from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.template import ChatML
+
+MODEL_TYPE = "isthmus-vlm"
+
+
+def load_default_vlm(
+    checkpoint: Checkpoint, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+) -> VisionLanguageModel:
+    """The model of a folder that `save_default_vlm` wrote, frozen. dtype None: encoder and connector in float32, the
+    language model as stored.
+
+    Raises MissingPart where a part is not installed, CorruptPart and FitMismatch where one is not what it was trained
+    on.
+    """
+    config = checkpoint.config
+    try:
+        tensors = checkpoint.tensors()
+        classes = tensors.pop("classes")
+        encoder = DepthsEncoder(
+            load_efficientnet(resolve(config["encoder"]["name"]), device=device, dtype=dtype), classes.to(device)
+        )
+        if encoder.fit.fingerprint != config["encoder"]["fit"]:
+            raise FitMismatch(
+                f"{checkpoint.name} was trained with another Fit",
+                why=f"{config['encoder']['fit']} instead of {encoder.fit.fingerprint}",
+                todo="train it again",
+            )
+        language = load_language_model(config["language_model"]["name"], device=device, dtype=dtype)
+        for part, found in (("encoder", encoder.fingerprint), ("language_model", language.fingerprint)):
+            if config[part]["fingerprint"] != found:
+                raise CorruptPart(
+                    f"{config[part]['name']} is not the {part.replace('_', ' ')} that {checkpoint.name} was trained on",
+                    todo="train it again",
+                )
+        width = language.model.get_input_embeddings().weight.shape[1]
+        connector = _connector(config["connector"], encoder.width, width)
+        connector.load_state_dict({key.removeprefix("connector."): value.float() for key, value in tensors.items()})
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise CorruptPart(f"{checkpoint.folder} holds no default model", why=str(error)) from None
+    return VisionLanguageModel(
+        encoder,
+        connector.to(device, dtype or torch.float32),
+        language.model,
+        language.tokenizer,
+        ChatML(),
+        name=checkpoint.name,
+        trainable=(),
+    ).eval()
+
+
+def save_default_vlm(
+    model: VisionLanguageModel,
+    folder: Path,
+    *,
+    language_model: tuple[str, str],
+    about: Mapping[str, Any],
+) -> None:
+    """Writes model.safetensors (half precision) and config.json. `language_model`: its name and fingerprint; `about`:
+    lineage and measurements, as JSON. Raises MissingPart where the disk refuses."""
+    encoder = model.encoder
+    assert isinstance(encoder, DepthsEncoder)
+    trained = {f"connector.{key}": value for key, value in model.connector.state_dict().items()}
+    tensors = {key: value.detach().half().cpu().contiguous() for key, value in trained.items()}
+    # in full: they are part of the encoder's fingerprint
+    tensors["classes"] = encoder.classes.cpu().contiguous()
+    with written_whole(folder / "model.safetensors") as temporary:
+        save_file(tensors, temporary)
+    config = {
+        "model_type": MODEL_TYPE,
+        "encoder": {
+            "name": encoder.base.name,
+            "fingerprint": encoder.fingerprint,
+            "fit": encoder.fit.fingerprint,
+        },
+        "connector": _described(model.connector),
+        "language_model": {"name": language_model[0], "fingerprint": language_model[1]},
+        **about,
+    }
+    with written_whole(folder / "config.json") as temporary:
+        temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _connector(config: Mapping[str, Any], width_in: int, width_out: int) -> nn.Module:
+    match config["kind"]:
+        case "qformer":
+            shape = {key: value for key, value in config.items() if key != "kind"}
+            return QFormerConnector(QFormerConfig(**shape), trainable=False)
+        case "mlp":
+            return MlpConnector(width_in, width_out, layers=config["layers"], trainable=False)
+    raise KeyError(f"connector {config['kind']!r}")
+
+
+def _described(connector: Any) -> dict[str, Any]:
+    if isinstance(connector, QFormerConnector):
+        return {"kind": "qformer", **asdict(connector.config)}
+    assert isinstance(connector, MlpConnector)
+    return {"kind": "mlp", "layers": len(connector.maps)}
