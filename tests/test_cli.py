@@ -9,6 +9,9 @@ import pytest
 
 COMMANDS = (
     [],
+    ["ask"],
+    ["chat"],
+    ["inspect"],
     ["photos"],
     ["photos", "index"],
     ["photos", "search"],
@@ -70,6 +73,9 @@ def test_the_version_is_said() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["ask", "no-such-picture.png", "what is this?"], "no-such-picture.png"),
+        (["chat", "no-such-picture.png"], "no-such-picture.png"),
+        (["inspect", "no-such-sample.json"], "no-such-sample.json"),
         (["photos", "index", "no-such-folder"], "no-such-folder"),
         (["photos", "search", " "], "empty"),
         (["photos", "index", ".", "--model", "no such model"], "no model"),

@@ -1,3 +1,24 @@
 """Isthmus joins a frozen encoder to a frozen language model and puts the result to work."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from isthmus.backends.answerer import Answerer
+
 __version__ = "0.1.0"
+
+
+def load(
+    name: str = "default/vlm", *, device: str | None = None, dtype: "str | torch.dtype | None" = None
+) -> "Answerer":
+    """The model `name`, ready to be asked: `isthmus.load().ask("photo.jpg", "what is this?")`.
+
+    Arguments and errors as in `backends.load.load_backend`.
+    """
+    # Imported here: `import isthmus` stays free of torch.
+    from isthmus.backends.answerer import Answerer
+    from isthmus.backends.load import load_backend
+
+    return Answerer(load_backend(name, device, dtype))

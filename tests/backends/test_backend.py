@@ -43,7 +43,7 @@ def test_complete_joins_text_and_tool_calls() -> None:
     backend: Backend = fixed
     tools = [Tool("search", "looks for things", {"type": "object"})]
     assert complete(backend, [user("cats?")], Options(), tools=tools) == Reply(
-        "I will look.", "tool_calls", usage, (call,)
+        "I will look.", "tool_calls", usage, "fixed", (call,)
     )
     assert fixed.tools == tools
 

@@ -3,8 +3,9 @@
 A stream is a generator of Deltas: pieces of text, then one last Delta that says why it ended and what it cost.
 """
 
+import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from isthmus.errors import InputError
@@ -87,12 +88,18 @@ class Delta:
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole answer."""
+    """A whole answer, and which model gave it. Two with other times alone are equal."""
 
     text: str
     reason: Reason
     usage: Usage
+    model: str
     tool_calls: tuple[ToolCall, ...] = ()
+    seconds_to_first: float = field(default=0.0, compare=False)
+    """From the asking to the first piece: pictures opened and read, the prompt read, one token made."""
+
+    def __str__(self) -> str:
+        return self.text
 
 
 Stream: TypeAlias = Generator[Delta, None, None]
@@ -118,16 +125,25 @@ def complete(
     backend: Backend, messages: Sequence[Message], options: Options, *, tools: Sequence[Tool] | None = None
 ) -> Reply:
     """The whole answer at once. Raises as `stream`."""
+    return whole(backend.stream(messages, tools=tools, options=options), backend.name)
+
+
+def whole(stream: Stream, model: str) -> Reply:
+    """A stream of the backend named `model`, read to its end. Raises as the stream."""
+    started = time.perf_counter()
     pieces: list[str] = []
     calls: list[ToolCall] = []
     finish: Finish | None = None
-    for delta in backend.stream(messages, tools=tools, options=options):
+    first: float | None = None
+    for delta in stream:
+        if first is None:
+            first = time.perf_counter() - started
         pieces.append(delta.text)
         calls += delta.tool_calls
         finish = delta.finish
-    if finish is None:
-        raise AssertionError(f"the backend {backend.name} ended without saying why")
-    return Reply("".join(pieces), finish.reason, finish.usage, tuple(calls))
+    if finish is None or first is None:
+        raise AssertionError(f"the backend {model} ended without saying why")
+    return Reply("".join(pieces), finish.reason, finish.usage, model, tuple(calls), first)
 
 
 def check_messages(messages: Sequence[Message]) -> None:

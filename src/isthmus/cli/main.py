@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from isthmus import __version__
-from isthmus.cli import lab, models, photos, train
+from isthmus.cli import ask, chat, inspect, lab, models, photos, train
 from isthmus.errors import IsthmusError
 
 app = typer.Typer(
@@ -17,6 +17,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("ask")(ask.ask)
+app.command("chat")(chat.chat)
+app.command("inspect")(inspect.inspect)
 app.add_typer(photos.app, name="photos")
 app.command("models")(models.models)
 app.command("train")(train.train)

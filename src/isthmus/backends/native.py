@@ -1,0 +1,161 @@
+"""Our own models as a Backend. What they have read is kept: a next turn, or a second question about the same picture,
+reads only what is new.
+"""
+
+import secrets
+from collections.abc import Generator, Iterator, Sequence
+from textwrap import shorten
+from threading import RLock
+from typing import TypeAlias, cast
+
+import torch
+from PIL import Image
+
+from isthmus.backends.backend import Delta, Finish, Options, Stream, Tool, Usage, check_messages
+from isthmus.backends.prompt import rgb
+from isthmus.errors import InputError, IsthmusError
+from isthmus.images.views import Fit, Picture
+from isthmus.messages import ImagePart, Message, Part, Role, TextPart
+from isthmus.vlm.conversation import Conversation, Prompt
+from isthmus.vlm.decoding import Decoding
+from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.pictures import content_key, picture_of
+
+Said: TypeAlias = tuple[Role, str]
+"""One part of a message, for comparing: whose it is, and its text or its picture's content key."""
+
+
+class NativeBackend:
+    """A VisionLanguageModel that answers.
+
+    Each stream has a Conversation of its own. Between answers these are kept, up to `idle` of them, and a stream takes
+    the one that has read most of its messages. Each holds a KV cache: on a small device keep fewer. Steps of several
+    streams are computed one at a time, in whatever order they are asked for; a stream nobody reads holds up no other.
+    What is kept belongs to the weights it was computed with: make a new backend after training.
+    """
+
+    def __init__(self, model: VisionLanguageModel, *, idle: int = 2) -> None:
+        self.model, self.name = model, model.name
+        self._pool = _Pool(model, idle)
+        self._step = RLock()  # not Lock: garbage collected within a step may be another stream
+
+    def stream(self, messages: Sequence[Message], *, tools: Sequence[Tool] | None = None, options: Options) -> Stream:
+        """See Backend. Raises InputError for tools: these models call none."""
+        if tools:
+            raise InputError(f"{self.name} is asked to use tools", why="it was not made to call any")
+        check_messages(messages)
+        opened, said = _open(messages, self.model.encoder.fit)
+        conversation = self._pool.take(said)
+        text: list[str] = []
+        # a generator, whose type Conversation does not tell
+        pieces = cast(Generator[str, None, None], conversation.stream(opened, _decoding(options)))
+        failure: IsthmusError | None = None
+        try:
+            while (piece := self._next(pieces)) is not None:
+                text.append(piece)
+                yield Delta(piece)
+            answer = conversation.last
+            assert answer is not None
+            usage = Usage(answer.tokens_in, conversation.picture_tokens, answer.tokens_out)
+            yield Delta(finish=Finish(answer.finish, usage))
+        except RuntimeError as error:  # torch's
+            failure = _failure(self.name, error)
+            self._pool.clear()
+        finally:
+            pieces.close()
+            if failure is None:
+                self._pool.give_back(conversation, (*said, ("assistant", "".join(text))))
+        if failure is not None:
+            # Not within `except`, and nothing left here: frames would hold the very tensors there was no room for.
+            del conversation, pieces, opened
+            raise failure
+
+    def _next(self, pieces: Iterator[str]) -> str | None:
+        with self._step:
+            return next(pieces, None)
+
+
+class _Counting(Conversation):
+    """Knows how many tokens of the prompt it read last stand for pictures."""
+
+    picture_tokens = 0
+
+    def _prompt(self, messages: Sequence[Message]) -> Prompt:
+        prompt = super()._prompt(messages)
+        self.picture_tokens = sum(slot.stop - slot.start for slot in prompt.sample.slots)
+        return prompt
+
+
+class _Pool:
+    """Conversations between their answers, each with what it has read; the one used last stands last."""
+
+    def __init__(self, model: VisionLanguageModel, most: int) -> None:
+        self._model, self._most = model, most
+        self._idle: list[tuple[_Counting, tuple[Said, ...]]] = []
+        self._lock = RLock()  # as above: letting go of a stream gives its conversation back
+
+    def take(self, said: Sequence[Said]) -> _Counting:
+        """The conversation that shares most with what is said, a new one where none shares anything."""
+        with self._lock:
+            shared = [_shared(said, read) for _, read in self._idle]
+            if any(shared):
+                return self._idle.pop(shared.index(max(shared)))[0]
+        return _Counting(self._model)
+
+    def give_back(self, conversation: _Counting, read: tuple[Said, ...]) -> None:
+        with self._lock:
+            self._idle.append((conversation, read))
+            del self._idle[: max(0, len(self._idle) - self._most)]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._idle.clear()
+
+
+def _shared(said: Sequence[Said], read: Sequence[Said]) -> int:
+    """How many parts both begin with; 0 where these are the system's alone, which any two dialogues may share."""
+    count = 0
+    for ours, theirs in zip(said, read, strict=False):
+        if ours != theirs:
+            break
+        count += 1
+    return count if any(role != "system" for role, _ in said[:count]) else 0
+
+
+def _open(messages: Sequence[Message], fit: Fit) -> tuple[list[Message], tuple[Said, ...]]:
+    """The messages with their pictures opened, and all their parts in a row. Raises InputError, PictureError."""
+    opened: list[Message] = []
+    said: list[Said] = []
+    for message in messages:
+        parts: list[Part] = []
+        for part in message.content:
+            if isinstance(part, TextPart):
+                parts.append(part)
+                said.append((message.role, part.text))
+            else:
+                picture = _picture(part, fit)
+                parts.append(ImagePart(picture))
+                said.append((message.role, content_key(picture, fit)))
+        opened.append(Message(message.role, tuple(parts)))
+    return opened, tuple(said)
+
+
+def _picture(part: ImagePart, fit: Fit) -> Picture:
+    if isinstance(part.source, Image.Image):  # Pillow may not have read its pixels yet: `rgb` has words for all of that
+        image = rgb(part)
+        return Picture(image, *image.size)
+    return picture_of(part.source, fit)
+
+
+def _decoding(options: Options) -> Decoding:
+    seed = secrets.randbits(63) if options.seed is None else options.seed
+    return Decoding(options.max_tokens, options.temperature, options.top_p, options.stop, seed)
+
+
+def _failure(name: str, error: RuntimeError) -> IsthmusError:
+    if isinstance(error, torch.OutOfMemoryError):
+        todo = "give fewer or smaller pictures, a smaller dtype, or another device"
+        return IsthmusError(f"{name} ran out of memory", why=shorten(str(error), 300), todo=todo)
+    failure = IsthmusError(f"{name} failed while answering", why=shorten(f"{type(error).__name__}: {error}", 300))
+    failure.__cause__ = error
+    return failure

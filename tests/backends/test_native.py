@@ -1,0 +1,226 @@
+"""Our own models as a Backend: what was read is not read again, whoever asks and in whatever order."""
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from transformers import Cache
+
+from isthmus.backends.backend import Options, Reply, Tool, complete
+from isthmus.backends.native import NativeBackend
+from isthmus.errors import InputError, IsthmusError, PictureError
+from isthmus.messages import Message, assistant, system, user
+from isthmus.vlm.llava import load_llava
+from isthmus.vlm.template import Vicuna
+from tests.backends.conformance import CHECKS, Subject
+from tests.backends.tiny_native import PICTURE_TOKENS, Steps, save_native_llava
+from tests.vlm import models
+
+A, B = models.picture(1), models.picture(2, 30, 60)
+FEW = Options(max_tokens=6)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return save_native_llava(tmp_path_factory.mktemp("llava"))
+
+
+@pytest.fixture
+def backend(folder: str) -> NativeBackend:
+    return NativeBackend(load_llava(folder))
+
+
+@pytest.fixture
+def steps(backend: NativeBackend) -> Iterator[list[int]]:
+    seen = Steps(backend.model)
+    yield seen.lengths
+    seen.hook.remove()
+
+
+@pytest.fixture(scope="module")
+def shared(folder: str) -> NativeBackend:
+    """Without Vicuna's opening sentence, which a system message replaces: a prompt with one is to be the longer."""
+    return NativeBackend(load_llava(folder, template=Vicuna(system=None)))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_conformance(shared: NativeBackend, check) -> None:  # type: ignore[no-untyped-def]
+    seen = Steps(shared.model)
+    try:
+        check(Subject(shared, sees=True, steps=lambda: len(seen.lengths)))
+    finally:
+        seen.hook.remove()
+
+
+def fresh(folder: str, messages: list[Message], options: Options = FEW) -> Reply:
+    """As a backend answers that has read nothing."""
+    return complete(NativeBackend(load_llava(folder)), messages, options)
+
+
+def caches() -> int:
+    """How many KV caches this process holds."""
+    gc.collect()
+    return sum(issubclass(type(each), Cache) for each in gc.get_objects())
+
+
+def test_the_reply_is_the_models_answer(folder: str, backend: NativeBackend) -> None:
+    reply = complete(backend, [user(A, B, "which?")], FEW)
+    answer = load_llava(folder).answer([user(A, B, "which?")], max_tokens=6)
+    assert (reply.text, reply.model, reply.reason) == (answer.text, folder, answer.finish)
+    assert reply.usage.prompt_tokens == answer.tokens_in
+    assert reply.usage.completion_tokens == answer.tokens_out
+    assert reply.usage.picture_tokens == 2 * PICTURE_TOKENS
+    assert reply.seconds_to_first > 0
+
+
+def test_a_picture_shown_twice_counts_twice(backend: NativeBackend) -> None:
+    assert complete(backend, [user(A, A, "alike?")], FEW).usage.picture_tokens == 2 * PICTURE_TOKENS
+
+
+def test_a_second_question_about_a_picture_reads_its_own_words(
+    folder: str, backend: NativeBackend, steps: list[int]
+) -> None:
+    first = complete(backend, [user(A, "what is it?")], FEW)
+    steps.clear()
+    second = complete(backend, [user(A, "how many dogs?")], FEW)
+    assert second.usage.picture_tokens == PICTURE_TOKENS
+    assert steps[0] < second.usage.prompt_tokens - PICTURE_TOKENS - 10  # nor the opening sentence
+    assert set(steps[1:]) == {1}
+    assert second == fresh(folder, [user(A, "how many dogs?")])
+    assert second.text != first.text
+
+
+def test_a_next_turn_reads_what_was_added(folder: str, backend: NativeBackend, steps: list[int]) -> None:
+    told = [user(A, "what is it?")]
+    told += [assistant(complete(backend, told, FEW).text), user("and?")]
+    steps.clear()
+    reply = complete(backend, told, FEW)
+    assert steps[0] < reply.usage.prompt_tokens / 2
+    assert reply == fresh(folder, told)
+
+
+def test_two_dialogues_in_turn_keep_what_each_has_read(folder: str, backend: NativeBackend, steps: list[int]) -> None:
+    dialogues = [[user(A, "what is it?")], [user(B, "what is it?")]]
+    for told in dialogues:
+        told.append(assistant(complete(backend, told, FEW).text))
+    for told in dialogues:
+        steps.clear()
+        reply = complete(backend, [*told, user("and?")], FEW)
+        assert steps[0] < reply.usage.prompt_tokens / 2
+        assert reply == fresh(folder, [*told, user("and?")])
+
+
+def test_the_conversation_that_shares_most_is_taken(backend: NativeBackend, steps: list[int]) -> None:
+    """And not another one of the same picture that was used later."""
+    told = [user(A, "what is it?")]
+    longer, other = backend.stream(told, options=FEW), backend.stream([user(A, "how many dogs?")], options=FEW)
+    begun = [next(longer).text, next(other).text]  # side by side, so that each has a conversation of its own
+    told += [assistant(begun[0] + "".join(delta.text for delta in longer)), user("and?")]
+    list(other)
+    steps.clear()
+    reply = complete(backend, told, FEW)
+    words = complete(backend, [user("how many dogs?")], FEW).usage.prompt_tokens
+    assert steps[0] < reply.usage.prompt_tokens - PICTURE_TOKENS - words
+
+
+def test_dialogues_that_share_the_systems_words_alone_do_not_take_each_others(
+    backend: NativeBackend, steps: list[int]
+) -> None:
+    first = [system("be brief"), user(A, "what is it?")]
+    told = [*first, assistant(complete(backend, first, FEW).text), user("and?")]
+    complete(backend, [system("be brief"), user("why?")], FEW)
+    steps.clear()
+    reply = complete(backend, told, FEW)
+    assert steps[0] < reply.usage.prompt_tokens / 2
+
+
+def test_no_more_than_so_many_are_kept(backend: NativeBackend) -> None:
+    few = NativeBackend(backend.model, idle=1)
+    for question in "abcd":
+        complete(few, [user(question)], FEW)
+    assert len(few._pool._idle) == 1
+    none = NativeBackend(backend.model, idle=0)
+    complete(none, [user("a")], FEW)
+    assert none._pool._idle == []
+
+
+def test_streams_read_in_turn_are_each_what_they_are_alone(folder: str, backend: NativeBackend) -> None:
+    asked = [[user(A, "what is it?")], [user(A, "how many dogs?")], [user(B, "what is it?")]]
+    streams = [backend.stream(each, options=FEW) for each in asked]
+    texts = ["", "", ""]
+    for _ in range(20):
+        for at, stream in enumerate(streams):
+            delta = next(stream, None)
+            texts[at] += delta.text if delta else ""
+    assert texts == [fresh(folder, each).text for each in asked]
+
+
+def test_a_stream_that_was_broken_off_spoils_nothing_and_is_read_on(
+    folder: str, backend: NativeBackend, steps: list[int]
+) -> None:
+    stream = backend.stream([user(A, "what is it?")], options=FEW)
+    said = next(stream).text
+    del stream
+    gc.collect()
+    assert len(backend._pool._idle) == 1
+    told = [user(A, "what is it?"), assistant(said), user("go on")]
+    steps.clear()
+    reply = complete(backend, told, FEW)
+    assert steps[0] < reply.usage.prompt_tokens / 2
+    assert reply == fresh(folder, told)
+
+
+def test_ctrl_c_within_a_step_spoils_nothing(folder: str, backend: NativeBackend) -> None:
+    layer = backend.model.language_model.model.layers[1]
+    handle = layer.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        complete(backend, [user(A, "what is it?")], FEW)
+    handle.remove()
+    assert complete(backend, [user(A, "and?")], FEW) == fresh(folder, [user(A, "and?")])
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said", "traced"),
+    [
+        (torch.OutOfMemoryError, "no room for 2 GB", "ran out of memory: no room", False),
+        (RuntimeError, "a\nb", "failed while answering: RuntimeError: a b", True),
+    ],
+)
+def test_what_torch_raises_is_one_line_and_what_was_kept_is_let_go(
+    folder: str, backend: NativeBackend, kind: type[RuntimeError], text: str, said: str, traced: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise kind(text)
+
+    before = caches()
+    complete(backend, [user(A, "what is it?")], FEW)
+    handle = backend.model.language_model.model.layers[1].register_forward_pre_hook(fail)
+    with pytest.raises(IsthmusError, match=said) as raised:
+        complete(backend, [user(A, "and?")], FEW)
+    handle.remove()
+    assert isinstance(raised.value.__cause__, kind) == traced
+    assert raised.value.__context__ is None
+    assert traced or caches() == before  # of what there was no room for, nothing is held by the error
+    assert backend._pool._idle == []
+    assert complete(backend, [user(A, "and?")], FEW) == fresh(folder, [user(A, "and?")])
+
+
+def test_an_opened_image_that_cannot_be_read_is_refused(backend: NativeBackend, tmp_path: Path) -> None:
+    models.picture(3, 200, 200).save(tmp_path / "cut.png")
+    data = (tmp_path / "cut.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(PictureError, match="cannot be read"):
+        complete(backend, [user(Image.open(tmp_path / "cut.png"), "what?")], FEW)
+
+
+def test_without_a_seed_each_answer_is_another(backend: NativeBackend) -> None:
+    drawn = Options(max_tokens=12, temperature=1.5)
+    assert len({complete(backend, [user("what?")], drawn).text for _ in range(4)}) > 1
+
+
+def test_tools_are_refused(backend: NativeBackend) -> None:
+    with pytest.raises(InputError, match="asked to use tools"):
+        next(backend.stream([user("?")], tools=[Tool("search", "", {})], options=FEW))
