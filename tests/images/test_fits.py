@@ -18,6 +18,7 @@ from isthmus.images.fit_json import AnyFit, from_json, to_json
 from isthmus.images.fits import Crop, Letterbox, Native, Squash, native_grid
 from isthmus.images.focus import Focus
 from isthmus.images.open import open_picture
+from isthmus.images.split import Split
 from isthmus.images.tiles import Tiles
 from isthmus.images.views import Box, Fit, Picture, View
 
@@ -31,6 +32,7 @@ FITS: list[AnyFit] = [
     Squash(size=48, **PLAIN),
     Letterbox(size=48, fill=(0, 0, 0), **PLAIN),
     Tiles(size=32, **PLAIN),
+    Split(size=32, longest=80, resample="bilinear", **PLAIN),
     Native(patch=8, max_tokens=40, **PLAIN),
     Focus(size=32, **PLAIN),
 ]
@@ -65,6 +67,10 @@ def test_views_are_contiguous_float32_in_the_fits_shape(fit: AnyFit, size: tuple
     if isinstance(fit, Tiles):
         assert views.grid in fit.grids
         assert len(views.views) == 1 + math.prod(views.grid)
+    elif isinstance(fit, Split):
+        assert max(views.grid) == 3, "80 pixels in tiles of 32"
+        assert len(views.views) == 1 + math.prod(views.grid)
+        assert views.views[-1].box == Box(0, 0, *size)
     else:
         assert views.grid is None
 
@@ -102,7 +108,8 @@ def test_a_mark_in_the_picture_is_where_the_box_says(fit: AnyFit, data: st.DataO
         rows, columns = seen.shape
         # Where a view enlarges, its filter reaches one pixel of the original, which is several of its own.
         enlarged = max(1.0, columns / (view.box.right - view.box.left), rows / (view.box.bottom - view.box.top))
-        reach = math.ceil(enlarged) + 1
+        # A Split resamples up to three times, and each time the filter reaches as far again.
+        reach = (3 if isinstance(fit, Split) else 1) * (math.ceil(enlarged) + 1)
         share = covered(view, mark, reach)
         assert (seen[all_around(share > 0.999, reach)] > 0.99).all()
         assert (seen[all_around(share < 0.001, reach)] < 0.01).all()
@@ -300,6 +307,7 @@ def changes(fit: AnyFit) -> list[dict[str, object]]:
     other = {
         "resample": "lanczos", "mean": (0.1, 0.0, 0.0), "std": (1.0, 1.0, 0.9), "size": 40, "shortest": 41,
         "fill": (1, 2, 3), "grids": ((1, 2),), "patch": 4, "max_tokens": 9, "count": 1,
+        "longest": 81, "tiles": False,
     }  # fmt: skip
     return [{name: other[name]} for name in fit.__dataclass_fields__]
 

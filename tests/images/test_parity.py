@@ -13,10 +13,12 @@ from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPi
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.chinese_clip.image_processing_pil_chinese_clip import ChineseCLIPImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
+from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
 from isthmus.errors import InputError
 from isthmus.images.fits import Crop, Letterbox, Native, Squash
@@ -55,6 +57,12 @@ PROCESSORS: dict[str, Any] = {
     "LLaVA-1.5": LlavaImageProcessorPil(**square(336)),
     "LLaVA-1.5, pad": LlavaImageProcessorPil(**square(336), do_pad=True),
     "LLaVA-NeXT": LlavaNextImageProcessorPil(**square(336), image_grid_pinpoints=PINPOINTS),
+    "Idefics3": Idefics3ImageProcessorPil(size={"longest_edge": 200}, max_image_size={"longest_edge": 64}),
+    "SmolVLM": SmolVLMImageProcessorPil(size={"longest_edge": 128}, max_image_size={"longest_edge": 40}),
+    "SmolVLM, one tile": SmolVLMImageProcessorPil(size={"longest_edge": 64}, max_image_size={"longest_edge": 64}),
+    "SmolVLM, not split": SmolVLMImageProcessorPil(
+        size={"longest_edge": 100}, max_image_size={"longest_edge": 64}, do_image_splitting=False
+    ),
     "LLaVA-NeXT, small": LlavaNextImageProcessorPil(**square(48), image_grid_pinpoints=SMALL),
 }
 LARGE = {"CLIP L/14-336", "LLaVA-1.5", "LLaVA-1.5, pad", "LLaVA-NeXT"}
@@ -81,7 +89,7 @@ def assert_equal(processor: Any, image: Image.Image) -> None:
     factor = processor.rescale_factor if processor.do_rescale else 1.0
     difference = np.abs(ours - theirs) * levels / factor
     assert difference.max() < 0.01, f"{difference.max():.2f} of 255 levels"  # in fact bit-equal before normalisation
-    if views.grid is not None:
+    if isinstance(fit, Tiles) and views.grid is not None:
         rows, columns = views.grid
         best = processor.get_image_patches(np.asarray(image).transpose(2, 0, 1), processor.image_grid_pinpoints,
                                            (fit.size, fit.size), fit.size, processor.resample)  # fmt: skip

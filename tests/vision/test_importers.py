@@ -29,6 +29,8 @@ from transformers import (
     SiglipModel,
     SiglipVisionConfig,
 )
+from transformers.models.idefics3.configuration_idefics3 import Idefics3VisionConfig
+from transformers.models.smolvlm.configuration_smolvlm import SmolVLMVisionConfig
 
 from isthmus.checkpoints import resolve
 from isthmus.errors import CorruptPart
@@ -138,6 +140,8 @@ def test_shards(tmp_path: Path) -> None:
         ("dinov2_with_registers", Dinov2WithRegistersConfig()),
         ("blip_2", Blip2VisionConfig()),
         ("instructblip", InstructBlipVisionConfig()),
+        ("idefics3", Idefics3VisionConfig()),
+        ("smolvlm", SmolVLMVisionConfig()),
     ],
 )
 def test_what_a_config_leaves_out_is_the_reference_default(model_type: str, theirs: Any) -> None:

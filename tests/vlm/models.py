@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import nn
 from transformers import (
     LlamaConfig,
@@ -20,6 +20,7 @@ from transformers import (
 
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.images.fits import Crop
+from isthmus.images.views import Picture
 from isthmus.vision.encoder import VitEncoder
 from isthmus.vision.vit import VisionConfig, VisionTransformer
 from isthmus.vlm.decoding import TextGrower
@@ -49,12 +50,15 @@ TRIMMING_JINJA = (
 
 
 @cache
-def byte_bpe() -> Any:
-    """Byte-level BPE as GPT-2, OPT and SmolLM2 have it, with ChatML's and OPT's special tokens."""
+def byte_bpe(extra: tuple[str, ...] = ("<image>",), opens: str | None = None) -> Any:
+    """Byte-level BPE as GPT-2, OPT and SmolLM2 have it, with ChatML's and OPT's special tokens.
+
+    `opens`: what it puts in front of a text by itself, as OPT's does.
+    """
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
-    special = ["<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>", "<image>"]
+    special = ["<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>", *extra]
     backend.train_from_iterator(
         CORPUS,
         trainers.BpeTrainer(
@@ -64,6 +68,9 @@ def byte_bpe() -> Any:
             show_progress=False,
         ),
     )
+    if opens is not None:
+        special_ids = [(opens, backend.token_to_id(opens))]
+        backend.post_processor = processors.TemplateProcessing(single=f"{opens} $A", special_tokens=special_ids)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, bos_token="</s>", eos_token="<|im_end|>", pad_token="<pad>"
     )
@@ -108,13 +115,16 @@ def llama(vocabulary: int = 600, seed: int = 0, **changes: Any) -> Any:
     return disturbed(LlamaForCausalLM(LlamaConfig(vocab_size=vocabulary, **{**sizes, **ends, **changes})), seed)
 
 
+def opt_config(vocabulary: int = 600, **changes: Any) -> OPTConfig:
+    sizes = {
+        "hidden_size": 48, "word_embed_proj_dim": 48, "ffn_dim": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "max_position_embeddings": 256, "bos_token_id": 2, "eos_token_id": 2, "pad_token_id": 0,
+    }  # fmt: skip
+    return OPTConfig(vocab_size=vocabulary, **{**sizes, **changes})
+
+
 def opt(vocabulary: int = 600, seed: int = 0) -> Any:
-    config = OPTConfig(
-        vocab_size=vocabulary, hidden_size=48, word_embed_proj_dim=48, ffn_dim=64, num_hidden_layers=2,
-        num_attention_heads=4, max_position_embeddings=256, bos_token_id=2, eos_token_id=2, pad_token_id=0,
-        dropout=0.3, attention_dropout=0.3,
-    )  # fmt: skip
-    model = disturbed(OPTForCausalLM(config), seed)
+    model = disturbed(OPTForCausalLM(opt_config(vocabulary, dropout=0.3, attention_dropout=0.3)), seed)
     model.generation_config.eos_token_id = None
     return model
 
@@ -127,7 +137,7 @@ def disturbed(model: nn.Module, seed: int) -> Any:
         if parameter.ndim > 1:
             parameter.normal_(0, 1.2 * parameter.shape[-1] ** -0.5, generator=random)
         else:
-            parameter.normal_(1.0 if "norm" in name and "weight" in name else 0.0, 0.2, generator=random)
+            parameter.normal_(1.0 if "norm" in name.lower() and "weight" in name else 0.0, 0.2, generator=random)
     return model.eval()
 
 
@@ -178,6 +188,10 @@ def picture(seed: int = 0, width: int = 50, height: int = 40) -> Image.Image:
     random = np.random.default_rng(seed)
     pixels = random.integers(0, 120, (height, width, 3)) + np.linspace(0, 130, width).astype(int)[None, :, None]
     return Image.fromarray(pixels.astype(np.uint8))
+
+
+def opened(image: Image.Image) -> Picture:
+    return Picture(image, *image.size)
 
 
 def shown(model: VisionLanguageModel, ids: list[int]) -> str:

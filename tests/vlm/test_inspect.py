@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from isthmus.connectors.resampler import ResamplerConnector
 from isthmus.errors import InputError
 from isthmus.images.views import Picture
 from isthmus.messages import assistant, user
@@ -36,10 +37,19 @@ def test_a_pictures_token_says_where_it_looked() -> None:
     assert regions[15] == pytest.approx((35, 30, 45, 40), abs=0.7)
 
 
-def test_a_connector_that_mixes_patches_saw_the_whole() -> None:
-    model = models.model(connector=models.connector(reduction="average", factor=2))
+@pytest.mark.parametrize("kind", ["average", "shuffle"])
+def test_a_token_of_several_patches_saw_them_all(kind: str) -> None:
+    model = models.model(connector=models.connector(reduction=kind, factor=2))
     regions = [row.region for row in inspect(model, SAID).rows if row.picture == 0]
-    assert regions == [pytest.approx((5, 0, 45, 40), abs=0.7)] * 4
+    assert regions == [
+        pytest.approx(each, abs=0.7) for each in [(5, 0, 25, 20), (25, 0, 45, 20), (5, 20, 25, 40), (25, 20, 45, 40)]
+    ]
+
+
+def test_a_query_saw_the_whole_picture() -> None:
+    model = models.model(connector=ResamplerConnector(32, 48, queries=3, heads=4))
+    regions = [row.region for row in inspect(model, SAID).rows if row.picture == 0]
+    assert regions == [pytest.approx((5, 0, 45, 40), abs=0.7)] * 3
 
 
 @pytest.mark.parametrize("kind", ["chatml-llama", "vicuna-llama"])

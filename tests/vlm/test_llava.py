@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import (
     AutoTokenizer,
@@ -33,9 +33,8 @@ from isthmus.vlm.pictures import picture_of
 from isthmus.vlm.template import Vicuna
 
 from . import models
+from .parity import TOLERANCE, logits, rewrite
 
-TOLERANCE = 1e-4
-"""max |difference| of logits in float32."""
 TOKENS = 16
 """Patches of a picture: 4 x 4."""
 A, B = models.picture(1), models.picture(2, 30, 60)
@@ -91,12 +90,6 @@ def copied(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "copy"))
 
 
-def rewrite(folder: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> None:
-    file = folder / "model.safetensors"
-    tensors = {key: tensor.clone() for key, tensor in load_file(file).items()}
-    save_file(change(tensors), file, metadata={"format": "pt"})
-
-
 def inputs(model: Any, messages: list[list[Message]], side: str = "left") -> dict[str, Tensor]:
     """As transformers' processor makes them: <image> as often as a picture has tokens, the text tokenized at once."""
     tokenizer = models.spm_bpe()
@@ -116,27 +109,14 @@ def inputs(model: Any, messages: list[list[Message]], side: str = "left") -> dic
 
 
 @torch.no_grad()
-def logits(model: VisionLanguageModel, messages: list[list[Message]], side: str = "left") -> Tensor:
-    """[B, S, V] of ours."""
-    pictures = [picture_of(part.source, model.encoder.fit) for each in messages for m in each for part in m.pictures]
-    tokens, extents = None, iter(())
-    if pictures:
-        features = model.encode(pictures).features
-        tokens, extents = model.connect(features), iter(model.extents(features))
-    samples = [
-        model.sample(each, [next(extents) for m in each for _ in m.pictures], prompt=each[-1].role == "user")
-        for each in messages
-    ]
-    return model.head(model.hidden(model.splice(samples, tokens, side=side)))  # type: ignore[arg-type]
-
-
-@torch.no_grad()
 def assert_parity(ours: VisionLanguageModel, theirs: Any, messages: list[list[Message]], side: str = "left") -> None:
     made = inputs(theirs, messages, side)
     expected, found = theirs(**made).logits, logits(ours, messages, side)
     assert found.shape == expected.shape
     real = made["attention_mask"].bool()
-    assert (found - expected)[real].abs().max() <= TOLERANCE
+    difference = (found - expected)[real].abs().max()
+    print(f"max |Δ| of logits {difference:.1e}")
+    assert difference <= TOLERANCE
     assert expected[real].std() > 0.5  # else everything would be near everything
 
 
@@ -374,8 +354,8 @@ def test_the_true_architecture() -> None:
     """LLaVA-1.5-7B's sizes on the meta device: every parameter has its place, 7.06 billion of them."""
     from isthmus.connectors.mlp import MlpConnector
     from isthmus.vision.families import read_vision_config
+    from isthmus.vision.importers import export_tower
     from isthmus.vision.vit import VisionTransformer
-    from isthmus.vlm.llava_export import clip_state
 
     vision = CLIPVisionConfig(
         hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=336,
@@ -393,4 +373,4 @@ def test_the_true_architecture() -> None:
     expected = {
         key: each.shape for key, each in theirs.model.vision_tower.state_dict().items() if "position_ids" not in key
     }
-    assert {key: each.shape for key, each in clip_state(tower).items()} == expected
+    assert {key: each.shape for key, each in export_tower(tower, "clip").items()} == expected

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from isthmus.vision.features import Features
+from isthmus.vision.features import Features, Frame
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ class Connector(Protocol):
     width_in: int
     width_out: int
 
-    def num_tokens(self, n: int) -> int:
-        """How many tokens come out for a picture of n encoder tokens; what `__call__` returns is held to it."""
+    def num_tokens(self, n: int, frame: Frame | None = None) -> int:
+        """How many tokens come out for a picture of n encoder tokens; what `__call__` returns is held to it.
+
+        `frame`: that picture's, which a connector asks for that arranges tiles (TilesConnector); others do not look.
+        """
 
     def __call__(self, features: Features, text: Text | None = None) -> Tokens: ...

@@ -4,7 +4,7 @@ from torch import nn
 
 from isthmus.connectors.connector import Text, Tokens
 from isthmus.connectors.trainable import Trainable
-from isthmus.vision.features import Features
+from isthmus.vision.features import Features, Frame
 
 
 class LinearConnector(Trainable):
@@ -21,7 +21,7 @@ class LinearConnector(Trainable):
         self.project = nn.Linear(width_in, width_out)
         self.built()
 
-    def num_tokens(self, n: int) -> int:
+    def num_tokens(self, n: int, frame: Frame | None = None) -> int:  # noqa: ARG002  the protocol's
         return n
 
     def forward(self, features: Features, text: Text | None = None) -> Tokens:  # noqa: ARG002  the protocol's

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from isthmus.connectors.connector import Text, Tokens
 from isthmus.connectors.reduce import Reduction, average, shuffle
 from isthmus.connectors.trainable import Trainable
-from isthmus.vision.features import Features
+from isthmus.vision.features import Features, Frame
 
 
 class MlpConnector(Trainable):
@@ -54,7 +54,7 @@ class MlpConnector(Trainable):
         self.dropout = nn.Dropout(dropout)
         self.built()
 
-    def num_tokens(self, n: int) -> int:
+    def num_tokens(self, n: int, frame: Frame | None = None) -> int:  # noqa: ARG002  the protocol's
         return n if self.kind is None else self.reduction.count(n)
 
     def forward(self, features: Features, text: Text | None = None) -> Tokens:  # noqa: ARG002  the protocol's

@@ -16,7 +16,7 @@ from isthmus.connectors.connector import Text, Tokens
 from isthmus.connectors.masks import bidirectional
 from isthmus.connectors.trainable import Trainable
 from isthmus.errors import InputError
-from isthmus.vision.features import Features
+from isthmus.vision.features import Features, Frame
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class QFormerConnector(Trainable):
     def config(self) -> QFormerConfig:
         return self.qformer.config
 
-    def num_tokens(self, n: int) -> int:  # noqa: ARG002  always as many
+    def num_tokens(self, n: int, frame: Frame | None = None) -> int:  # noqa: ARG002  always as many
         return self.config.queries
 
     def forward(self, features: Features, text: Text | None = None) -> Tokens:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from isthmus.connectors.attention import attend
 from isthmus.connectors.connector import Text, Tokens
 from isthmus.connectors.trainable import Trainable
-from isthmus.vision.features import Features
+from isthmus.vision.features import Features, Frame
 
 
 class ResamplerConnector(Trainable):
@@ -46,7 +46,7 @@ class ResamplerConnector(Trainable):
         self.project = nn.Linear(inner, width_out)
         self.built()
 
-    def num_tokens(self, n: int) -> int:  # noqa: ARG002  always as many
+    def num_tokens(self, n: int, frame: Frame | None = None) -> int:  # noqa: ARG002  always as many
         return len(self.queries)
 
     def forward(self, features: Features, text: Text | None = None) -> Tokens:  # noqa: ARG002  the protocol's

@@ -7,10 +7,11 @@ from typing import Any
 from isthmus.errors import InputError
 from isthmus.images.fits import Crop, Letterbox, Native, Squash
 from isthmus.images.focus import Focus
+from isthmus.images.split import Split
 from isthmus.images.tiles import Tiles
 
-AnyFit = Crop | Squash | Letterbox | Tiles | Native | Focus
-CLASSES: dict[str, type[AnyFit]] = {c.__name__: c for c in (Crop, Squash, Letterbox, Tiles, Native, Focus)}
+AnyFit = Crop | Squash | Letterbox | Tiles | Split | Native | Focus
+CLASSES: dict[str, type[AnyFit]] = {c.__name__: c for c in (Crop, Squash, Letterbox, Tiles, Split, Native, Focus)}
 
 
 def to_json(fit: AnyFit) -> str:

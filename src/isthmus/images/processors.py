@@ -11,6 +11,7 @@ from isthmus.errors import InputError
 from isthmus.images.fit_json import AnyFit
 from isthmus.images.fits import CLIP_MEAN, CLIP_STD, HALF, Crop, Letterbox, Native, Squash
 from isthmus.images.pixels import Resample
+from isthmus.images.split import Split
 from isthmus.images.tiles import Tiles
 
 FILTER_NUMBERS: dict[int, Resample] = {1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
@@ -19,6 +20,10 @@ FILTER_NUMBERS: dict[int, Resample] = {1: "lanczos", 2: "bilinear", 3: "bicubic"
 _CLIP: dict[str, Any] = {
     "size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}, "do_center_crop": True,
     "resample": 3, "image_mean": CLIP_MEAN, "image_std": CLIP_STD,
+}  # fmt: skip
+_IDEFICS3: dict[str, Any] = {
+    "size": {"longest_edge": 1456}, "max_image_size": {"longest_edge": 364}, "do_image_splitting": True,
+    "resample": 1, "image_mean": HALF, "image_std": HALF,
 }  # fmt: skip
 _SQUARE: dict[str, Any] = {"resample": 3, "do_center_crop": False}
 
@@ -36,13 +41,16 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "Siglip2ImageProcessor": {
         "resample": 2, "image_mean": HALF, "image_std": HALF, "patch_size": 16, "max_num_patches": 256,
     },
+    "Idefics3ImageProcessor": _IDEFICS3,
+    "SmolVLMImageProcessor": _IDEFICS3,
 }  # fmt: skip
 
 RESCALE = 1 / 255
 
 
 def fit_from_config(preprocessor_config: Mapping[str, Any]) -> AnyFit:
-    """The Fit of a processor for CLIP, Chinese-CLIP, SigLIP, SigLIP 2, BLIP(-2), DINOv2, LLaVA-1.5 or LLaVA-NeXT.
+    """The Fit of a processor for CLIP, Chinese-CLIP, SigLIP, SigLIP 2, BLIP(-2), DINOv2, LLaVA-1.5, LLaVA-NeXT,
+    Idefics3 or SmolVLM.
 
     Takes the parsed `preprocessor_config.json`, or a `processor_config.json` that holds one under "image_processor".
     Raises InputError for another processor, and for settings that no Fit stands for.
@@ -58,6 +66,8 @@ def fit_from_config(preprocessor_config: Mapping[str, Any]) -> AnyFit:
     sampling = _sampling(name, settings)
     if name == "Siglip2ImageProcessor":
         return Native(patch=settings["patch_size"], max_tokens=settings["max_num_patches"], **sampling)
+    if "max_image_size" in settings:
+        return _split(name, settings, sampling)
     if name == "LlavaNextImageProcessor":
         return _tiles(name, settings, sampling)
     if settings.get("do_pad") and name == "LlavaImageProcessor":
@@ -123,6 +133,13 @@ def _tiles(name: str, settings: dict[str, Any], sampling: dict[str, Any]) -> Til
     if any(edge % size for pinpoint in pinpoints for edge in pinpoint):
         raise _odd(name, f"image_grid_pinpoints are no multiples of {size}", "tiles would differ in size")
     return Tiles(size=size, grids=tuple((h // size, w // size) for h, w in pinpoints), **sampling)
+
+
+def _split(name: str, settings: dict[str, Any], sampling: dict[str, Any]) -> Split:
+    longest, tile = (settings[key].get("longest_edge") for key in ("size", "max_image_size"))
+    if longest is None or tile is None:
+        raise _odd(name, "size or max_image_size has no longest_edge", "only a longest side is known")
+    return Split(size=tile, longest=longest, tiles=settings["do_image_splitting"], **sampling)
 
 
 def _size(name: str, settings: Mapping[str, Any]) -> tuple[int | None, int | None]:

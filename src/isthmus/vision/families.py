@@ -1,4 +1,5 @@
-"""config.json to VisionConfig, for the families whose vision towers are read: CLIP, SigLIP, SigLIP 2, DINOv2, BLIP-2.
+"""config.json to VisionConfig, for the families whose vision towers are read: CLIP, SigLIP, SigLIP 2, DINOv2, BLIP-2,
+Idefics3 and SmolVLM.
 
 A config.json leaves out whatever equals its family's default, so the defaults stand here. What it never says (is
 there a class token, what does the last norm see, how are positions resized) is the family's, and stands here too.
@@ -64,6 +65,11 @@ _BLIP2 = {
     "hidden_size": 1408, "num_hidden_layers": 39, "num_attention_heads": 16, "intermediate_size": 6144,
     "image_size": 224, "patch_size": 14, "hidden_act": "gelu", "layer_norm_eps": 1e-6, "qkv_bias": True,
 }  # fmt: skip
+_IDEFICS3 = {
+    "hidden_size": 1152, "num_hidden_layers": 12, "num_attention_heads": 16, "intermediate_size": 3072,
+    "num_channels": 3, "image_size": 224, "patch_size": 32, "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6,
+    "vision_use_head": False,
+}  # fmt: skip
 FAMILIES: Mapping[str, Family] = {
     "clip": Family("clip", _CLIP),
     "chinese_clip": Family("clip", _CLIP),
@@ -76,6 +82,10 @@ FAMILIES: Mapping[str, Family] = {
     "blip_2": Family("blip2", _BLIP2),
     "blip-2": Family("blip2", _BLIP2),  # a whole model's, where the tower's part does not name itself
     "instructblip": Family("blip2", _BLIP2),
+    "idefics3": Family("siglip", _IDEFICS3),
+    "idefics3_vision": Family("siglip", _IDEFICS3),
+    "smolvlm": Family("siglip", _IDEFICS3),
+    "smolvlm_vision": Family("siglip", _IDEFICS3),
 }
 """By model_type, with or without `_vision_model`. The fixed-size SigLIP 2 calls itself siglip; siglip2 is NaFlex."""
 

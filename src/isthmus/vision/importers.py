@@ -85,7 +85,7 @@ def build_tower(
     return tower.eval()
 
 
-def export_tower(tower: VisionTransformer, layout: Literal["clip", "blip2"]) -> dict[str, Tensor]:
+def export_tower(tower: VisionTransformer, layout: Literal["clip", "siglip", "blip2"]) -> dict[str, Tensor]:
     """A tower's tensors under the layout's names and in its shapes: the way back of `load_vision_tower`.
 
     Nothing is copied but what stands joined here and apart there.

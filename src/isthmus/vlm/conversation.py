@@ -8,11 +8,10 @@ So a second question about a picture, in the same dialogue or a fresh one, costs
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from isthmus.errors import InputError
 from isthmus.images.views import Picture
@@ -20,14 +19,13 @@ from isthmus.messages import ImagePart, Message, TextPart
 from isthmus.vlm.answer import Answer, Finish
 from isthmus.vlm.decoding import Chooser, Decoding, TextGrower
 from isthmus.vlm.pictures import content_key, picture_of
+from isthmus.vlm.questions import Question, text_of
+from isthmus.vlm.reading import Read
 from isthmus.vlm.sequence import Extent, Sample, Slot
 from isthmus.vlm.splice import embed
 
 if TYPE_CHECKING:
     from isthmus.vlm.model import VisionLanguageModel
-
-Read: TypeAlias = int | tuple[str, int]
-"""What stood at a position: a token's id, or (a picture's content key, the number of its token)."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Conversation:
         self.last: Answer | None = None
         """The answer that was generated last, whole: None while one is."""
         self._turn = 0
-        self._forget()
+        self._reading = model.reading()
 
     def stream(self, messages: Sequence[Message], decoding: Decoding | None = None) -> Iterator[str]:
         """The answer's text as it comes, in whole characters. None: the likeliest tokens. Fewer than `max_tokens` come
@@ -92,8 +90,8 @@ class Conversation:
         room = room_for_answer(model, len(prompt.read), decoding.max_tokens)
         choose = Chooser(decoding, next(model.language_model.parameters()).device)
         grower = TextGrower(model.tokenizer, (*self._stops, *decoding.stop), model.template.lead)
-        reused = self._keep(prompt.read)
-        token = int(choose(self._prefill(prompt, reused)))
+        reused = self._reading.keep(prompt.read)
+        token = int(choose(self._reading.begin(self._rest(prompt, reused), prompt.read[reused:])))
         first = time.perf_counter() - started
         parts: list[str] = []
         finish: Finish = "length"
@@ -109,7 +107,7 @@ class Conversation:
                 finish = "stop"
                 break
             if generated < room:
-                token = int(choose(self._step(token)))
+                token = int(choose(self._reading.step(token)))
         parts.append(grower.finish())
         self.last = Answer("".join(parts), model.name, len(prompt.read), reused, generated, first, finish)
         if parts[-1]:
@@ -125,7 +123,7 @@ class Conversation:
 
     def _prompt(self, messages: Sequence[Message]) -> Prompt:
         """Pictures not seen before are encoded in one batch; those that no longer appear are forgotten."""
-        keys = self._look([part.source for message in messages for part in message.pictures])
+        keys = self._look(messages)
         sample = self._model.sample(messages, [self._seen[key].extent for key in keys], prompt=True)
         read: list[Read] = list(sample.ids)
         for slot, first in numbered(sample):
@@ -134,63 +132,34 @@ class Conversation:
         return Prompt(sample, tuple(keys), tuple(read))
 
     @torch.no_grad()
-    def _look(self, sources: Sequence[Any]) -> list[str]:
+    def _look(self, messages: Sequence[Message]) -> list[str]:
+        """The key of each picture: what it shows and, where the connector reads it, what is asked about it."""
         model = self._model
         fit = model.encoder.fit
-        pictures = [picture_of(source, fit) for source in sources]
-        keys = [content_key(picture, fit) for picture in pictures]
-        new: dict[str, Picture] = {
-            key: picture for key, picture in zip(keys, pictures, strict=True) if key not in self._seen
-        }
-        seen = dict(zip(new, see(model, list(new.values())), strict=True)) if new else {}
+        pictures = [picture_of(part.source, fit) for message in messages for part in message.pictures]
+        questions = model.questions(messages)
+        keys = [
+            content_key(picture, fit) + (f" asked {question}" if question else "")
+            for picture, question in zip(pictures, questions, strict=True)
+        ]
+        new = {key: at for at, key in enumerate(keys) if key not in self._seen}
+        looked = (
+            see(model, [pictures[at] for at in new.values()], [questions[at] for at in new.values()]) if new else []
+        )
+        seen = dict(zip(new, looked, strict=True))
         self._seen = {key: self._seen.get(key) or seen[key] for key in keys}
         return keys
 
-    def _keep(self, read: Sequence[Read]) -> int:
-        """Crop the cache to what it shares with the new prompt; how many positions that are. One is always read anew,
-        for the answer's first logits come from it."""
-        if not self._whole:
-            self._forget()
-        common = 0
-        for before, now in zip(self._read, read[:-1], strict=False):
-            if before != now:
-                break
-            common += 1
-        if common == 0:
-            self._forget()
-        elif common < len(self._read):
-            self._cache.crop(common - len(self._read))
-            del self._read[common:]
-        return common
-
     @torch.no_grad()
-    def _prefill(self, prompt: Prompt, start: int) -> Tensor:
-        """Read positions [start, T) behind what is kept -> logits [1, V] after the last."""
+    def _rest(self, prompt: Prompt, start: int) -> Tensor:
+        """The embeddings of positions [start, T), [1, T - start, D]."""
         rows = []
         for slot, first in numbered(prompt.sample):
             skipped = max(0, start - slot.start)
             last = first + slot.stop - slot.start
             rows.append(self._seen[prompt.keys[slot.picture]].rows[first + skipped : last])
         ids = torch.tensor([prompt.sample.ids[start:]])
-        embeds = embed(ids, torch.cat(rows) if rows else None, self._model.language_model.get_input_embeddings())
-        return self._read_on({"inputs_embeds": embeds}, prompt.read[start:])
-
-    @torch.no_grad()
-    def _step(self, token: int) -> Tensor:
-        """Read the token just generated -> logits [1, V] after it."""
-        device = next(self._model.language_model.parameters()).device
-        return self._read_on({"input_ids": torch.tensor([[token]], device=device)}, [token])
-
-    def _read_on(self, inputs: dict[str, Tensor], read: Sequence[Read]) -> Tensor:
-        # An interrupt in the middle leaves some layers longer than others: such a cache is not used again.
-        self._whole = False
-        out = self._model.language_model.base_model(**inputs, past_key_values=self._cache, use_cache=True)
-        self._read += read
-        self._whole = True
-        return self._model.head(out.last_hidden_state[:, -1])
-
-    def _forget(self) -> None:
-        self._cache, self._read, self._whole = DynamicCache(), list[Read](), True
+        return embed(ids, torch.cat(rows) if rows else None, self._model.language_model.get_input_embeddings())
 
 
 def question_about(pictures: Sequence[Any] | Any, question: str) -> Message:
@@ -219,11 +188,11 @@ def room_for_answer(model: "VisionLanguageModel", tokens: int, max_tokens: int) 
     return room
 
 
-def see(model: "VisionLanguageModel", pictures: Sequence[Picture]) -> list[Seen]:
-    """Pictures through encoder and connector, in one batch."""
-    encoded = model.encode(pictures)
-    tokens = model.connect(encoded.features)
-    extents = model.extents(encoded.features, encoded.grids)
+def see(model: "VisionLanguageModel", pictures: Sequence[Picture], questions: Sequence[Question]) -> list[Seen]:
+    """Pictures through encoder and connector, in one batch, each with what the connector reads beside it."""
+    features = model.encode(pictures).features
+    tokens = model.connect(features, text_of(questions, features.tokens.device))
+    extents = model.extents(features)
     rows = [each[mask] for each, mask in zip(tokens.tokens, tokens.mask, strict=True)]
     for at, (each, extent) in enumerate(zip(rows, extents, strict=True)):
         if len(each) != extent.tokens:

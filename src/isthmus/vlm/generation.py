@@ -1,6 +1,6 @@
 """Answers to many conversations at once: equal, token for token, to asking one by one, whichever side is padded.
 
-Notation: B conversations, S positions, V vocabulary.
+Notation: B conversations.
 """
 
 import time
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from isthmus.connectors.connector import Tokens
 from isthmus.messages import Message
@@ -38,7 +37,8 @@ def answers(
     started = time.perf_counter()
     sources = [[part.source for message in each for part in message.pictures] for each in conversations]
     pictures = [picture_of(source, model.encoder.fit) for each in sources for source in each]
-    seen = see(model, pictures) if pictures else []
+    questions = [question for messages in conversations for question in model.questions(messages)]
+    seen = see(model, pictures, questions) if pictures else []
     left = iter(seen)
     samples = [
         model.sample(messages, [next(left).extent for _ in each], prompt=True)
@@ -46,30 +46,17 @@ def answers(
     ]
     batch = model.splice(samples, _padded([each.rows for each in seen]), side=padding)
     room = [room_for_answer(model, length, decoding.max_tokens) for length in batch.lengths]
-    device = batch.embeds.device
-    choose, cache = Chooser(decoding, device), DynamicCache()
-    states = model.hidden(batch, cache)
-    rows = torch.arange(len(samples), device=device)
-    tokens = choose(model.head(states[rows, torch.tensor(batch.last, device=device)]))
+    choose, reading = Chooser(decoding, batch.embeds.device), model.batch_reading()
+    tokens = choose(reading.begin(batch))
     writing = [_Writing(model, decoding, most) for most in room]
     first = time.perf_counter() - started
-    mask, positions = batch.mask, torch.tensor(batch.lengths, device=device)[:, None]
     while True:
         for each, token in zip(writing, tokens.tolist(), strict=True):
             each.push(token)
         if all(each.finish is not None for each in writing):
             break
         # Rows that are done go on, unheard, until the last one is: their tokens can reach no other row.
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        out = model.language_model.base_model(
-            input_ids=tokens[:, None],
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        positions = positions + 1
-        tokens = choose(model.head(out.last_hidden_state[:, -1]))
+        tokens = choose(reading.step(tokens))
     return [each.answer(len(sample.ids), first) for each, sample in zip(writing, samples, strict=True)]
 
 

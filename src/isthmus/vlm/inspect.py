@@ -5,9 +5,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
+from isthmus.connectors.mlp import MlpConnector
+from isthmus.connectors.reduce import shuffle
+from isthmus.connectors.tiles import LINE_END, TilesConnector
 from isthmus.messages import Message, Role
+from isthmus.vision.features import Frame
 from isthmus.vlm.conversation import numbered
 from isthmus.vlm.decoding import UNFINISHED
 from isthmus.vlm.pictures import picture_of
@@ -22,7 +27,10 @@ Region = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Row:
-    """One token. `id` and `text` are of a word's token, `picture` and `region` of a picture's; `label`: trained on."""
+    """One token. `id` and `text` are of a word's token, `picture` and `region` of a picture's; `label`: trained on.
+
+    A picture's token without a region is the learned end of a row.
+    """
 
     index: int
     role: Role
@@ -61,22 +69,25 @@ class Inspection:
 def inspect(model: "VisionLanguageModel", messages: Sequence[Message]) -> Inspection:
     """The conversation as a training sample of this model.
 
-    Where the connector keeps one token a patch, a token's region is its patch's; else each token saw the whole picture.
+    Where the connector keeps one token a patch, in their order or in the tiles', a token's region is its patch's (the
+    learned end of a row has none); where it makes one of several neighbours, theirs; else the whole picture's.
     Raises InputError and PictureError as `model.sample` and opening do.
     """
     sources = [part.source for message in messages for part in message.pictures]
     if not sources:
         return Inspection(tuple(_rows(model, model.sample(messages), [])))
-    encoded = model.encode([picture_of(source, model.encoder.fit) for source in sources])
-    extents = model.extents(encoded.features, encoded.grids)
-    sample = model.sample(messages, extents)
-    masks = encoded.features.mask.to(encoded.features.boxes.device)
-    boxes = [each[mask] for each, mask in zip(encoded.features.boxes, masks, strict=True)]
-    regions = [_regions(each, extent.tokens) for each, extent in zip(boxes, extents, strict=True)]
+    features = model.encode([picture_of(source, model.encoder.fit) for source in sources]).features
+    sample = model.sample(messages, model.extents(features))
+    masks = features.mask.to(features.boxes.device)
+    frames = features.frames or (None,) * len(masks)
+    regions = [
+        _regions(model.connector, boxes[mask], frame)
+        for boxes, mask, frame in zip(features.boxes, masks, frames, strict=True)
+    ]
     return Inspection(tuple(_rows(model, sample, regions)))
 
 
-def _rows(model: "VisionLanguageModel", sample: Sample, regions: Sequence[Sequence[Region]]) -> list[Row]:
+def _rows(model: "VisionLanguageModel", sample: Sample, regions: Sequence[Sequence[Region | None]]) -> list[Row]:
     of_slots = {
         slot.start + at: (slot.picture, regions[slot.picture][first + at])
         for slot, first in numbered(sample)
@@ -94,13 +105,24 @@ def _rows(model: "VisionLanguageModel", sample: Sample, regions: Sequence[Sequen
     return rows
 
 
-def _regions(boxes: Tensor, tokens: int) -> list[Region]:
-    """boxes [N, 4] -> one region for each of the connector's tokens."""
-    listed: list[list[float]] = boxes.tolist()
+def _regions(connector: Any, boxes: Tensor, frame: Frame | None) -> list[Region | None]:
+    """boxes [N, 4] -> the region of each of the connector's tokens, None for what saw nothing."""
+    listed: list[Region] = [(left, top, right, bottom) for left, top, right, bottom in boxes.tolist()]
+    if isinstance(connector, TilesConnector):
+        return [None if at == LINE_END else listed[at] for at in connector.order(len(listed), frame)]
+    tokens: int = connector.num_tokens(len(listed), frame)
     if len(listed) == tokens:
-        return [(left, top, right, bottom) for left, top, right, bottom in listed]
-    lefts, tops, rights, bottoms = zip(*listed, strict=True)
-    return [(min(lefts), min(tops), max(rights), max(bottoms))] * tokens
+        return list(listed)
+    if isinstance(connector, MlpConnector):
+        everyone = torch.ones(1, len(listed), dtype=torch.bool, device=boxes.device)
+        blocks = shuffle(boxes[None], everyone, connector.reduction)[0].view(tokens, -1, 4)
+        return [_around(block.tolist()) for block in blocks]
+    return [_around(listed)] * tokens
+
+
+def _around(boxes: Sequence[Sequence[float]]) -> Region:
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _text(tokenizer: Any, id_: int) -> str:
@@ -114,7 +136,9 @@ def _text(tokenizer: Any, id_: int) -> str:
 
 
 def _shown(row: Row) -> str:
-    if row.region is None:
+    if row.picture is None:
         return repr(row.text)
+    if row.region is None:
+        return f"picture {row.picture}: end of a row"
     left, top, right, bottom = row.region
     return f"picture {row.picture}: {left:.0f},{top:.0f} to {right:.0f},{bottom:.0f}"

@@ -4,7 +4,7 @@ Notation: B samples, S positions, N tokens of the encoder, M tokens of the conne
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -21,6 +21,8 @@ from isthmus.vlm.answer import Answer
 from isthmus.vlm.conversation import Conversation
 from isthmus.vlm.decoding import Decoding
 from isthmus.vlm.prompt_tokenizer import PromptTokenizer
+from isthmus.vlm.questions import Question, QuestionTokenizer, text_of
+from isthmus.vlm.reading import BatchReading, CausalBatchReading, CausalReading, Reading
 from isthmus.vlm.sequence import Extent, Layout, Sample, build, in_a_row
 from isthmus.vlm.splice import Batch, Side, splice
 from isthmus.vlm.template import Template
@@ -31,10 +33,9 @@ PARTS: tuple[Part, ...] = ("connector", "language_model")
 
 @dataclass(frozen=True)
 class Encoded:
-    """Pictures after the encoder: Features, and for each picture the (rows, columns) of its tiles, where it has any."""
+    """Pictures after the encoder."""
 
     features: Features
-    grids: tuple[tuple[int, int] | None, ...]
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,17 @@ class VisionLanguageModel(nn.Module):
         name: str = "unnamed",
         layout: Layout = in_a_row,
         trainable: Sequence[Part] = ("connector",),
+        question_tokenizer: QuestionTokenizer | None = None,
     ) -> None:
-        """`connector`: a Connector that is an nn.Module. `trainable`: as in `set_trainable`.
+        """`connector`: a Connector that is an nn.Module. `trainable`: as in `set_trainable`. `question_tokenizer`: of a
+        connector that reads the question beside the picture.
 
         Raises InputError where the parts do not fit together.
         """
         super().__init__()
         self.encoder, self.connector, self.language_model = encoder, connector, language_model
         self.tokenizer, self.template, self.layout, self.name = tokenizer, template, layout, name
-        self.prompts = PromptTokenizer(tokenizer)
+        self.prompts, self.question_tokenizer = PromptTokenizer(tokenizer), question_tokenizer
         self._check_parts()
         self._own = {
             "connector": frozenset(name for name, each in connector.named_parameters() if each.requires_grad),
@@ -111,14 +114,22 @@ class VisionLanguageModel(nn.Module):
 
     def encode(self, pictures: Sequence[Picture]) -> Encoded:
         """All pictures through their Fit and the encoder, in one batch."""
-        views = [self.encoder.fit(picture) for picture in pictures]
-        return Encoded(self.encoder.encode(views), tuple(each.grid for each in views))
+        return Encoded(self.encoder.encode([self.encoder.fit(picture) for picture in pictures]))
 
-    def extents(self, features: Features, grids: Sequence[tuple[int, int] | None] | None = None) -> list[Extent]:
+    def extents(self, features: Features) -> list[Extent]:
         """How many tokens the connector will make of each picture; nothing is computed."""
         counts: list[int] = features.mask.sum(1).tolist()
-        grids = grids if grids is not None else [None] * len(counts)
-        return [Extent(self.connector.num_tokens(n), grid) for n, grid in zip(counts, grids, strict=True)]
+        frames = features.frames or (None,) * len(counts)
+        return [
+            Extent(self.connector.num_tokens(n, frame), frame.grid if frame else None)
+            for n, frame in zip(counts, frames, strict=True)
+        ]
+
+    def questions(self, messages: Sequence[Message]) -> tuple[Question, ...]:
+        """For each picture what the connector reads beside it: all that the user says. Empty where it reads no text."""
+        pictures = sum(len(message.pictures) for message in messages)
+        asked = self.question_tokenizer(messages) if self.question_tokenizer and pictures else ()
+        return (asked,) * pictures
 
     def sample(self, messages: Sequence[Message], extents: Sequence[Extent] = (), *, prompt: bool = False) -> Sample:
         """The conversation as a Sample; with `prompt`, up to where the answer begins.
@@ -126,17 +137,21 @@ class VisionLanguageModel(nn.Module):
         Raises InputError where pictures and extents differ in number, or the whole exceeds the context.
         """
         pieces = self.template.pieces(messages, prompt=prompt)
-        return build(pieces, extents, self.prompts, layout=self.layout, limit=self.context)
+        sample = build(pieces, extents, self.prompts, layout=self.layout, limit=self.context)
+        return replace(sample, questions=self.questions(messages))
 
     def connect(self, features: Features, text: Text | None = None) -> Tokens:
         """features [B, N, D] on any device -> tokens [B, M, D_llm] on the connector's, in its dtype."""
         place = next(self.connector.parameters())
-        moved = Features(
+        moved = replace(
+            features,
             tokens=features.tokens.to(place.device, place.dtype),
             mask=features.mask.to(place.device),
             boxes=features.boxes.to(place.device),
             pooled=features.pooled.to(place.device, place.dtype),
         )
+        if text is not None:
+            text = Text(text.ids.to(place.device), text.mask.to(place.device))
         tokens: Tokens = self.connector(moved, text)
         return tokens
 
@@ -156,14 +171,22 @@ class VisionLanguageModel(nn.Module):
                     why="nothing in it is an assistant's answer",
                     todo="give it one; isthmus inspect shows each token's label",
                 )
-        batch = self.splice(samples, None if features is None else self.connect(features))
-        states = self.hidden(batch).flatten(0, 1)
+        tokens = None
+        if features is not None:
+            asked = [question for sample in samples for question in sample.questions]
+            tokens = self.connect(features, text_of(asked, features.tokens.device))
+        states, targets = self.predictions(samples, tokens)
         # The head is the widest matrix of all: it sees only the positions that are trained.
-        logits = self.head(states[batch.predicting]).float()
-        loss = F.cross_entropy(logits, batch.targets, reduction="sum") / (count or len(batch.targets))
+        logits = self.head(states).float()
+        loss = F.cross_entropy(logits, targets, reduction="sum") / (count or len(targets))
         if features is None:
             loss = loss + self._untouched()
-        return Output(loss, logits, batch.targets)
+        return Output(loss, logits, targets)
+
+    def predictions(self, samples: Sequence[Sample], tokens: Tokens | None) -> tuple[Tensor, Tensor]:
+        """The last states [L, D] from which the labelled tokens are predicted, and these tokens [L]."""
+        batch = self.splice(samples, tokens)
+        return self.hidden(batch).flatten(0, 1)[batch.predicting], batch.targets
 
     def splice(self, samples: Sequence[Sample], tokens: Tokens | None, *, side: Side = "right") -> Batch:
         """Embeddings of samples and picture tokens, padded on `side`."""
@@ -186,6 +209,14 @@ class VisionLanguageModel(nn.Module):
         """[.., D] -> [.., V]."""
         logits: Tensor = self.language_model.get_output_embeddings()(states)
         return logits
+
+    def reading(self) -> Reading:
+        """How one conversation is read on."""
+        return CausalReading(self)
+
+    def batch_reading(self) -> BatchReading:
+        """How many conversations are read, to one answer each."""
+        return CausalBatchReading(self)
 
     def conversation(self) -> Conversation:
         """A conversation that remembers: a picture or a text it has read is not read again."""
@@ -247,6 +278,9 @@ class VisionLanguageModel(nn.Module):
                 f"the connector maps {self.connector.width_in} to {self.connector.width_out}",
                 why=f"the encoder's tokens have {self.encoder.width} and the language model's {width}",
             )
+        self._check_language_model()
+
+    def _check_language_model(self) -> None:
         config = self.language_model.config
         changes = ("final_logit_softcapping", "logit_scale", "logits_scaling")
         found = next((name for name in changes if getattr(config, name, None) not in (None, 1, 1.0)), None)

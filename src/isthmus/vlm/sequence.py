@@ -40,7 +40,8 @@ class Sample:
 
     ids, labels, roles have T entries: an id is PICTURE in a slot, a label is the id where it is trained on and IGNORE
     elsewhere (label t belongs to id t; the loss compares it with what position t - 1 predicts). What an encoder-decoder
-    model reads ends where the first label begins. `pictures`: how many.
+    model reads ends where the first label begins. `pictures`: how many. `questions`: for each of them what a connector
+    that reads text reads beside it, in its own tokenizer's ids; empty where it reads none.
     """
 
     ids: tuple[int, ...]
@@ -48,6 +49,7 @@ class Sample:
     roles: tuple[Role, ...]
     slots: tuple[Slot, ...]
     pictures: int
+    questions: tuple[tuple[int, ...], ...] = ()
 
     @property
     def trained(self) -> int:

@@ -71,7 +71,7 @@ class Template(Protocol):
 class Blip2:
     """ "Question: ... Answer:" behind the pictures, or nothing at all behind them: then the answer is a caption.
 
-    Source: BLIP-2 (Li et al., 2023), section 4. `bos` None and `end` "</s>" for FLAN-T5; what stands here is OPT's.
+    `bos` and `end` are OPT's; FLAN-T5 is asked by Blip2T5. Source: BLIP-2 (Li et al., 2023), section 4.
     """
 
     bos: str | None = "</s>"
@@ -83,7 +83,7 @@ class Blip2:
         return (self.end,)
 
     def pieces(self, messages: Sequence[Message], *, prompt: bool) -> tuple[Piece, ...]:
-        _check(messages, prompt, roles=("user", "assistant"), name="BLIP-2")
+        check_messages(messages, prompt, roles=("user", "assistant"), name="BLIP-2")
         pictures = [PicturePiece(part.source, "user") for message in messages for part in message.pictures]
         if not pictures:
             raise InputError("BLIP-2 was asked without a picture", todo="give one: it answers about pictures only")
@@ -125,7 +125,7 @@ class Vicuna:
         return (self.end,)
 
     def pieces(self, messages: Sequence[Message], *, prompt: bool) -> tuple[Piece, ...]:
-        _check(messages, prompt, roles=("system", "user", "assistant"), name="Vicuna")
+        check_messages(messages, prompt, roles=("system", "user", "assistant"), name="Vicuna")
         out: list[Piece] = [ControlPiece(self.bos, "system", opens=True)]
         first = messages[0].text if messages[0].role == "system" else self.system
         if first:
@@ -139,6 +139,30 @@ class Vicuna:
                 out.append(ControlPiece(self.end, "assistant", trained=True))
         if prompt:
             out.append(TextPiece("ASSISTANT:", "assistant"))
+        return tuple(out)
+
+
+@dataclass(frozen=True)
+class Mistral:
+    """ "[INST] ... [/INST] answer": LLaVA-NeXT with Mistral. Each picture is followed by a line break."""
+
+    bos: str = "<s>"
+    end: str = "</s>"
+    lead: str = " "
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        return (self.end,)
+
+    def pieces(self, messages: Sequence[Message], *, prompt: bool) -> tuple[Piece, ...]:
+        check_messages(messages, prompt, roles=("user", "assistant"), name="Mistral")
+        out: list[Piece] = [ControlPiece(self.bos, "user", opens=True)]
+        for message in messages:
+            if message.role == "user":
+                out += [TextPiece("[INST] ", "user"), *content(message), TextPiece(" [/INST]", "user")]
+            else:
+                out.append(TextPiece(self.lead + message.text.strip(), "assistant", trained=True))
+                out.append(ControlPiece(self.end, "assistant", trained=True))
         return tuple(out)
 
 
@@ -157,7 +181,7 @@ class ChatML:
         return ("<|im_end|>",)
 
     def pieces(self, messages: Sequence[Message], *, prompt: bool) -> tuple[Piece, ...]:
-        _check(messages, prompt, roles=("system", "user", "assistant", "tool"), name="ChatML")
+        check_messages(messages, prompt, roles=("system", "user", "assistant", "tool"), name="ChatML")
         out: list[Piece] = []
         if self.system is not None and messages[0].role != "system":
             out += self._turn("system", [TextPiece(self.system, "system")])
@@ -186,7 +210,8 @@ def content(message: Message) -> list[Piece]:
     return out
 
 
-def _check(messages: Sequence[Message], prompt: bool, *, roles: tuple[Role, ...], name: str) -> None:
+def check_messages(messages: Sequence[Message], prompt: bool, *, roles: tuple[Role, ...], name: str) -> None:
+    """Raises InputError for messages that the format `name`, which knows these `roles`, has no place for."""
     if not messages:
         raise InputError("the conversation is empty", todo="ask something")
     for at, message in enumerate(messages):
