@@ -7,8 +7,8 @@ from zlib import crc32
 
 from isthmus.backends.backend import Delta, Finish, Options, Reason, Stream, Tool, Usage, check_messages
 from isthmus.backends.prompt import rgb
-from isthmus.backends.text_stream import StopStrings
 from isthmus.messages import Message
+from isthmus.text_stream import StopStrings
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
 

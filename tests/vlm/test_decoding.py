@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isthmus.vlm.decoding import UNFINISHED, Chooser, Decoding, TextGrower
+from isthmus.text_stream import UNFINISHED
+from isthmus.vlm.decoding import Chooser, Decoding, TextGrower
 
 from . import models
 

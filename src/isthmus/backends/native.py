@@ -3,10 +3,10 @@ reads only what is new.
 """
 
 import secrets
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from textwrap import shorten
 from threading import RLock
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import torch
 from PIL import Image
@@ -16,7 +16,7 @@ from isthmus.backends.prompt import rgb
 from isthmus.errors import InputError, IsthmusError
 from isthmus.images.views import Fit, Picture
 from isthmus.messages import ImagePart, Message, Part, Role, TextPart
-from isthmus.vlm.conversation import Conversation, Prompt
+from isthmus.vlm.conversation import Conversation
 from isthmus.vlm.decoding import Decoding
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.pictures import content_key, picture_of
@@ -47,8 +47,7 @@ class NativeBackend:
         opened, said = _open(messages, self.model.encoder.fit)
         conversation = self._pool.take(said)
         text: list[str] = []
-        # a generator, whose type Conversation does not tell
-        pieces = cast(Generator[str, None, None], conversation.stream(opened, _decoding(options)))
+        pieces = conversation.stream(opened, _decoding(options))
         failure: IsthmusError | None = None
         try:
             while (piece := self._next(pieces)) is not None:
@@ -56,7 +55,7 @@ class NativeBackend:
                 yield Delta(piece)
             answer = conversation.last
             assert answer is not None
-            usage = Usage(answer.tokens_in, conversation.picture_tokens, answer.tokens_out)
+            usage = Usage(answer.tokens_in, answer.tokens_pictures, answer.tokens_out)
             yield Delta(finish=Finish(answer.finish, usage))
         except RuntimeError as error:  # torch's
             failure = _failure(self.name, error)
@@ -75,34 +74,23 @@ class NativeBackend:
             return next(pieces, None)
 
 
-class _Counting(Conversation):
-    """Knows how many tokens of the prompt it read last stand for pictures."""
-
-    picture_tokens = 0
-
-    def _prompt(self, messages: Sequence[Message]) -> Prompt:
-        prompt = super()._prompt(messages)
-        self.picture_tokens = sum(slot.stop - slot.start for slot in prompt.sample.slots)
-        return prompt
-
-
 class _Pool:
     """Conversations between their answers, each with what it has read; the one used last stands last."""
 
     def __init__(self, model: VisionLanguageModel, most: int) -> None:
         self._model, self._most = model, most
-        self._idle: list[tuple[_Counting, tuple[Said, ...]]] = []
+        self._idle: list[tuple[Conversation, tuple[Said, ...]]] = []
         self._lock = RLock()  # as above: letting go of a stream gives its conversation back
 
-    def take(self, said: Sequence[Said]) -> _Counting:
+    def take(self, said: Sequence[Said]) -> Conversation:
         """The conversation that shares most with what is said, a new one where none shares anything."""
         with self._lock:
             shared = [_shared(said, read) for _, read in self._idle]
             if any(shared):
                 return self._idle.pop(shared.index(max(shared)))[0]
-        return _Counting(self._model)
+        return Conversation(self._model)
 
-    def give_back(self, conversation: _Counting, read: tuple[Said, ...]) -> None:
+    def give_back(self, conversation: Conversation, read: tuple[Said, ...]) -> None:
         with self._lock:
             self._idle.append((conversation, read))
             del self._idle[: max(0, len(self._idle) - self._most)]

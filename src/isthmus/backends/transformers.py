@@ -22,10 +22,10 @@ from isthmus.backends.backend import Delta, Finish, Options, Reason, Stream, Too
 from isthmus.backends.processor import load_processor, load_tokenizer
 from isthmus.backends.prompt import PicturePrompt, TextPrompt
 from isthmus.backends.sampling import logits_processors
-from isthmus.backends.text_stream import Detokenizer, StopStrings
 from isthmus.checkpoints import Checkpoint, resolve
 from isthmus.errors import CorruptPart, InputError, IsthmusError, MissingPart
 from isthmus.messages import Message
+from isthmus.text_stream import Detokenizer, StopStrings
 
 
 class TransformersBackend:

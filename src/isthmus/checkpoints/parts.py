@@ -76,7 +76,7 @@ PARTS = (
         package="isthmus",
         module="isthmus",
         file="weights/embedder/model.safetensors",
-        sha256="1456c4ce6d5bd1b2ec90265b811c08a86836eff6428e282a855b3e0c7cc2eeae",
+        sha256="daea9a86d8eca759a05a71b7e018dd5b6a3b28132c7dc3c3f319d1942346459e",
         size=3_830_976,
         licence="Apache-2.0",
     ),

@@ -25,7 +25,7 @@ from isthmus.contrastive.sentence import SentenceEncoder, load_minilm
 from isthmus.errors import InputError
 from isthmus.progress import progress
 from isthmus.training.data.sources import Sample, clipart, concept_of, emoji, stamps
-from isthmus.training.features import Described, described
+from isthmus.training.features import Described, described, scene_features
 from isthmus.training.recipe import EmbedderRecipe
 from isthmus.vision.efficientnet import EfficientNetEncoder, load_efficientnet
 from isthmus.vision.imagenet import imagenet_classes
@@ -160,11 +160,17 @@ def _materials(
     quiet: bool,
 ) -> tuple[Tensor, list[Material]]:
     """Vectors of all captions [T, 384], and each source with the rows its captions have there."""
-    samples = {name: sources[name] for name in recipe.sources}
+    entries = {str(name): entry for name, entry in recipe.sources.items()}
+    samples: dict[str, list[Sample]] = {name: sources[name] for name in recipe.sources if name != "scenes"}
     features = {
-        name: described(encoder, name, members, recipe.sources[name].views, quiet=quiet)
+        name: described(encoder, name, members, entries[name].views, quiet=quiet)
         for name, members in samples.items()
     }
+    if "scenes" in recipe.sources:
+        cutouts = [s for s in sources["stamps"] if s.path.suffix == ".png" and split.keeps(s)]
+        samples["scenes"], features["scenes"] = scene_features(
+            encoder, cutouts, recipe.scenes, recipe.seed, quiet=quiet
+        )
     said = sorted({caption for members in samples.values() for sample in members for caption in sample.captions})
     row = {caption: i for i, caption in enumerate(said)}
     materials = []
@@ -172,7 +178,7 @@ def _materials(
         keep = torch.tensor([split.keeps(sample) for sample in members])
         allowed = keep[features[name].picture].nonzero().flatten()
         captions = tuple(tuple(row[c] for c in sample.captions) for sample in members)
-        materials.append(Material(recipe.sources[name].share, features[name], captions, allowed))
+        materials.append(Material(entries[name].share, features[name], captions, allowed))
     return _encode_texts(sentences, said, quiet=quiet), materials
 
 

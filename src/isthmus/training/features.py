@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -15,9 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from isthmus.checkpoints.cache import cache_folder, written_whole
+from isthmus.errors import InputError
 from isthmus.images.views import Picture
 from isthmus.progress import progress
 from isthmus.training.data.augmentation import WHITE, augmented, on_colour
+from isthmus.training.data.rows import caption_of, in_a_row, things_of
 from isthmus.training.data.sources import Sample, render
 from isthmus.vision.efficientnet import EfficientNetEncoder
 
@@ -57,6 +60,23 @@ def described(
 
     key = [views, [str(sample.path) for sample in samples]]
     return _kept(encoder, key, lambda: _encode(encoder, name, samples, prepare, quiet=quiet))
+
+
+def scene_features(
+    encoder: EfficientNetEncoder, cutouts: Sequence[Sample], count: int, seed: int, *, quiet: bool = False
+) -> tuple[list[Sample], Described]:
+    """`count` scenes composed from the cut-outs, as samples that name what is in them, and their features."""
+    if count and not cutouts:
+        raise InputError("there are no cut-outs to compose scenes from", todo="lower held_out, or leave scenes out")
+    seeds = range(seed * 1_000_000, seed * 1_000_000 + count)
+    told = [caption_of(things_of(cutouts, number)) for number in seeds]
+    samples = [Sample("scenes", Path(f"scene-{n}"), (said,), said) for n, said in zip(seeds, told, strict=True)]
+    key = ["scenes", seed, count, [str(cutout.path) for cutout in cutouts]]
+
+    def prepare(number: int) -> list[Image.Image]:
+        return [in_a_row(cutouts, number, side=SIDE)]
+
+    return samples, _kept(encoder, key, lambda: _encode(encoder, "scenes", seeds, prepare, quiet=quiet))
 
 
 def encode_pictures(encoder: EfficientNetEncoder, images: Sequence[Image.Image]) -> Tensor:

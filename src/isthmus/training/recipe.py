@@ -36,7 +36,8 @@ class EmbedderRecipe:
     encoder: str
     text_encoder: str
     held_out: Count
-    sources: Annotated[dict[Literal["stamps", "clipart", "emoji"], SourceShare], Field(min_length=1)]
+    sources: Annotated[dict[Literal["stamps", "clipart", "emoji", "scenes"], SourceShare], Field(min_length=1)]
+    scenes: Annotated[int, Field(ge=0)]
     openmoji: str | None
     dim: Count
     steps: Count

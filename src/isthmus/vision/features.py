@@ -52,9 +52,7 @@ class Encoder(Protocol):
     def encode(self, views: Sequence[Views]) -> Features: ...
 
 
-def pad(
-    tokens: Sequence[Tensor], boxes: Sequence[Tensor], pooled: Tensor, frames: Sequence[Frame] = ()
-) -> Features:
+def pad(tokens: Sequence[Tensor], boxes: Sequence[Tensor], pooled: Tensor, frames: Sequence[Frame] = ()) -> Features:
     """Features of B pictures from each one's tokens [N_i, D] and boxes [N_i, 4]; zeros fill up to the longest."""
     counts = torch.tensor([len(each) for each in tokens])
     mask = torch.arange(int(counts.max())) < counts[:, None]

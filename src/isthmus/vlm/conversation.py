@@ -6,7 +6,7 @@ So a second question about a picture, in the same dialogue or a fresh one, costs
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ class Conversation:
         self._turn = 0
         self._reading = model.reading()
 
-    def stream(self, messages: Sequence[Message], decoding: Decoding | None = None) -> Iterator[str]:
+    def stream(self, messages: Sequence[Message], decoding: Decoding | None = None) -> Generator[str, None, None]:
         """The answer's text as it comes, in whole characters. None: the likeliest tokens. Fewer than `max_tokens` come
         where the context ends earlier.
 
@@ -83,7 +83,9 @@ class Conversation:
         """A question about one picture or several, apart from what was asked before."""
         return self.answer([question_about(pictures, question)], decoding)
 
-    def _generate(self, messages: Sequence[Message], decoding: Decoding, started: float, turn: int) -> Iterator[str]:
+    def _generate(
+        self, messages: Sequence[Message], decoding: Decoding, started: float, turn: int
+    ) -> Generator[str, None, None]:
         model = self._model
         self._require(turn)
         prompt = self._prompt(messages)
@@ -109,7 +111,9 @@ class Conversation:
             if generated < room:
                 token = int(choose(self._reading.step(token)))
         parts.append(grower.finish())
-        self.last = Answer("".join(parts), model.name, len(prompt.read), reused, generated, first, finish)
+        self.last = Answer(
+            "".join(parts), model.name, len(prompt.read), prompt.sample.shown, reused, generated, first, finish
+        )
         if parts[-1]:
             yield parts[-1]
 

@@ -9,9 +9,7 @@ from torch import Tensor
 from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
 from isthmus.errors import InputError
-
-UNFINISHED = "\ufffd"
-"""How tokenizers show bytes that are no whole character yet."""
+from isthmus.text_stream import Detokenizer, StopStrings
 
 
 @dataclass(frozen=True)
@@ -67,57 +65,28 @@ class TextGrower:
     """
 
     def __init__(self, tokenizer: Any, stop: Sequence[str], lead: str) -> None:
-        self._tokenizer, self._stop, self._lead = tokenizer, tuple(stop), lead
-        self._ids: list[int] = []
-        self._known, self._shown = 0, 0  # ids[known:shown] give the context in which later ids are decoded
-        self._held = ""
-        self._begun = False
-        self.stopped = False
+        def decode(ids: Sequence[int]) -> str:
+            text: str = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            return text
+
+        self._text, self._stops = Detokenizer(decode), StopStrings(stop)
+        self._lead, self._begun = lead, False
+
+    @property
+    def stopped(self) -> bool:
         """Whether a stop string has come. What follows it is no part of the text."""
+        return self._stops.found
 
     def push(self, token: int) -> str:
         """The text that became certain with this token; often empty."""
-        self._ids.append(token)
-        grown = self._grown()
-        if grown.endswith(UNFINISHED):
-            return ""
-        self._known, self._shown = self._shown, len(self._ids)
-        return self._release(grown)
+        return self._release(self._text.add(token))
 
     def finish(self) -> str:
         """What was held back, now that nothing follows. A character that lacks bytes is shown as U+FFFD."""
-        grown = self._grown()
-        self._known = self._shown = len(self._ids)
-        text = self._release(grown) + self._held
-        self._held = ""
-        return text
-
-    def _grown(self) -> str:
-        """The text of the ids that are not shown. A token's text may depend on what stands before it (a word mark is no
-        space at the beginning), so both are decoded behind the same tokens."""
-        before = self._decode(self._ids[self._known : self._shown])
-        return self._decode(self._ids[self._known :])[len(before) :]
-
-    def _decode(self, ids: list[int]) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return text
+        return self._release(self._text.end()) + self._stops.end()
 
     def _release(self, grown: str) -> str:
-        if self.stopped:
-            return ""
         if grown and not self._begun:
             self._begun = True
             grown = grown.removeprefix(self._lead)
-        text = self._held + grown
-        found = [at for stop in self._stop if (at := text.find(stop)) >= 0]
-        if found:
-            self.stopped, self._held = True, ""
-            return text[: min(found)]
-        keep = max((_overlap(text, stop) for stop in self._stop), default=0)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
-
-
-def _overlap(text: str, stop: str) -> int:
-    """How many characters at the end of `text` are a beginning of `stop`."""
-    return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)
+        return self._stops.add(grown)

@@ -16,6 +16,7 @@ from isthmus.vlm.answer import Answer, Finish
 from isthmus.vlm.conversation import end_tokens, room_for_answer, see
 from isthmus.vlm.decoding import Chooser, Decoding, TextGrower
 from isthmus.vlm.pictures import picture_of
+from isthmus.vlm.sequence import Sample
 from isthmus.vlm.splice import Side
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def answers(
             break
         # Rows that are done go on, unheard, until the last one is: their tokens can reach no other row.
         tokens = choose(reading.step(tokens))
-    return [each.answer(len(sample.ids), first) for each, sample in zip(writing, samples, strict=True)]
+    return [each.answer(sample, first) for each, sample in zip(writing, samples, strict=True)]
 
 
 class _Writing:
@@ -84,10 +85,10 @@ class _Writing:
         elif self._count == self._room:
             self.finish = "length"
 
-    def answer(self, tokens_in: int, first: float) -> Answer:
+    def answer(self, sample: Sample, first: float) -> Answer:
         assert self.finish is not None
         text = "".join(self._text) + self._grower.finish()
-        return Answer(text, self._name, tokens_in, 0, self._count, first, self.finish)
+        return Answer(text, self._name, len(sample.ids), sample.shown, 0, self._count, first, self.finish)
 
 
 def _padded(rows: Sequence[Tensor]) -> Tokens | None:

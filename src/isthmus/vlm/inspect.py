@@ -12,9 +12,9 @@ from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.reduce import shuffle
 from isthmus.connectors.tiles import LINE_END, TilesConnector
 from isthmus.messages import Message, Role
+from isthmus.text_stream import UNFINISHED
 from isthmus.vision.features import Frame
 from isthmus.vlm.conversation import numbered
-from isthmus.vlm.decoding import UNFINISHED
 from isthmus.vlm.pictures import picture_of
 from isthmus.vlm.sequence import IGNORE, Sample
 

@@ -1,10 +1,11 @@
-"""`load_vlm(name)`: a composed model out of a Hugging Face folder, of whichever family its config.json names."""
+"""`load_vlm(name)`: a composed model out of a folder, of whichever family its config.json names."""
 
 import torch
 
 from isthmus.checkpoints import resolve
 from isthmus.errors import InputError
 from isthmus.vlm.blip2 import load_blip2, load_instructblip
+from isthmus.vlm.default import load_default_vlm
 from isthmus.vlm.idefics3 import load_idefics3
 from isthmus.vlm.llava import load_llava
 from isthmus.vlm.llava_next import load_llava_next
@@ -14,13 +15,16 @@ FAMILIES = ("BLIP-2", "InstructBLIP", "LLaVA-1.5", "LLaVA-NeXT", "Idefics3", "Sm
 
 
 def load_vlm(name: str, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> VisionLanguageModel:
-    """The model `name`, a Hugging Face id or a folder, in eval mode, with its family's template; everything is frozen
-    but the connector. dtype None: as the weights are stored.
+    """The model `name`, a default part, a Hugging Face id or a folder, in eval mode, with its family's template;
+    everything is frozen but the connector. dtype None: as the weights are stored.
 
     Raises MissingPart and CorruptPart as `resolve`, InputError for a family that is not among FAMILIES.
     """
-    kind = resolve(name).config.get("model_type")
+    checkpoint = resolve(name)
+    kind = checkpoint.config.get("model_type")
     match kind:
+        case "isthmus-vlm":
+            return load_default_vlm(checkpoint, device=device, dtype=dtype)
         case "blip-2":
             return load_blip2(name, device=device, dtype=dtype)
         case "instructblip":

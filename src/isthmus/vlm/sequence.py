@@ -52,6 +52,11 @@ class Sample:
     questions: tuple[tuple[int, ...], ...] = ()
 
     @property
+    def shown(self) -> int:
+        """How many tokens stand for pictures."""
+        return sum(slot.stop - slot.start for slot in self.slots)
+
+    @property
     def trained(self) -> int:
         """How many tokens carry a label that some position predicts."""
         return sum(label != IGNORE for label in self.labels[1:])

@@ -5,7 +5,7 @@ Deterministic by seed. No thing hides another. Questions about a scene are in `q
 
 import colorsys
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -168,9 +168,12 @@ def _photograph(path: Path) -> Image.Image:
     return small
 
 
-def background(rng: random.Random, side: int) -> Image.Image:
-    """A plain colour, a gradient, or soft blotches of two colours; RGB, side x side."""
-    near, far = (np.array(_colour(rng), np.float32) for _ in range(2))
+def background(
+    rng: random.Random, side: int, colour: Callable[[random.Random], tuple[int, ...]] | None = None
+) -> Image.Image:
+    """A plain colour, a gradient, or soft blotches of two colours; RGB, side x side. `colour` draws them (None: mostly
+    calm ones)."""
+    near, far = (np.array((colour or _calm)(rng), np.float32) for _ in range(2))
     blend = np.zeros((side, side), np.float32)
     match rng.choice(("plain", "gradient", "blotches")):
         case "gradient":
@@ -183,7 +186,7 @@ def background(rng: random.Random, side: int) -> Image.Image:
     return Image.fromarray(np.uint8(near + blend[..., None] * (far - near)))
 
 
-def _colour(rng: random.Random) -> tuple[int, ...]:
+def _calm(rng: random.Random) -> tuple[int, ...]:
     """White often, else any colour, rarely a loud one: grounds are mostly calm."""
     if rng.random() < 0.3:
         return (255, 255, 255)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.backends.text_stream import Detokenizer, StopStrings
+from isthmus.text_stream import Detokenizer, StopStrings
 from tests.backends import tiny
 
 texts = st.text("ab c", max_size=30)
