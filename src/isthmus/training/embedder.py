@@ -163,8 +163,7 @@ def _materials(
     entries = {str(name): entry for name, entry in recipe.sources.items()}
     samples: dict[str, list[Sample]] = {name: sources[name] for name in recipe.sources if name != "scenes"}
     features = {
-        name: described(encoder, name, members, entries[name].views, quiet=quiet)
-        for name, members in samples.items()
+        name: described(encoder, name, members, entries[name].views, quiet=quiet) for name, members in samples.items()
     }
     if "scenes" in recipe.sources:
         cutouts = [s for s in sources["stamps"] if s.path.suffix == ".png" and split.keeps(s)]
