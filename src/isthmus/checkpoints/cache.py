@@ -71,16 +71,24 @@ def convert(
     return keep_conversion(sha256, whole, files, pickle.name)
 
 
-def keep_conversion(sha256: str, tensors: "dict[str, Tensor]", files: Mapping[str, bytes], source: str) -> Path:
+def keep_conversion(
+    sha256: str,
+    tensors: "dict[str, Tensor]",
+    files: Mapping[str, bytes],
+    source: str,
+    *,
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
     """Writes what was made from the file `source` with that SHA-256 to its folder, the proof of wholeness last.
 
+    `metadata` goes into the safetensors header; it changes the file's hash, by which models know their parts.
     Raises MissingPart where the disk refuses.
     """
     from safetensors.torch import save_file
 
     folder = converted_folder(sha256)
     with written_whole(folder / WEIGHTS) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
+        save_file(tensors, temporary, metadata=dict(metadata) if metadata else None)
     for name, content in files.items():
         with written_whole(folder / name) as temporary:
             temporary.write_bytes(content)

@@ -36,7 +36,7 @@ def convert_gguf(path: Path, sha256: str) -> Path:
             files["config.json"] = json.dumps(config, indent=1).encode()
             tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
             tensors = {key: value.contiguous() for key, value in model.state_dict().items() if key not in tied}
-            folder = keep_conversion(sha256, tensors, files, path.name)
+            folder = keep_conversion(sha256, tensors, files, path.name, metadata={"format": "pt"})
             reporter.advance(note="kept")
     except (ValueError, KeyError, RuntimeError) as error:
         raise CorruptPart(
