@@ -136,6 +136,7 @@ PARTS = (
         licence="Apache-2.0",
         variant="gguf",
         alone=True,
+        needed=False,
     ),
 )
 
