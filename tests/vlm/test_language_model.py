@@ -9,6 +9,8 @@ from isthmus.checkpoints import resolve
 from isthmus.errors import CorruptPart
 from isthmus.vlm.language_model import LanguageModel, load_language_model
 
+pytestmark = pytest.mark.xdist_group("smollm2")
+
 
 @pytest.fixture(scope="module")
 def language() -> LanguageModel:
