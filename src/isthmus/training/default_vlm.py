@@ -1,6 +1,5 @@
 """A default model from its recipe: data, connector, two stages, measurements, and the seal of what stayed frozen."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +19,7 @@ from isthmus.contrastive.sentence import load_minilm
 from isthmus.contrastive.tokenizer import load_tokenizer
 from isthmus.errors import InputError
 from isthmus.threads import keep_memory
-from isthmus.training.data.sources import clipart, emoji, glyphs, photographs, stamps
+from isthmus.training.data.sources import clipart, emoji, emoji_folder, glyphs, photographs, stamps
 from isthmus.training.embedder import class_vectors
 from isthmus.training.pictures import Pictures, Split, easy_vqa, scenes, singles, split_files
 from isthmus.training.recipe import MlpShape, QFormerShape, VlmRecipe
@@ -55,10 +54,7 @@ class Workshop:
         keep_memory()
         self.recipe, self.quiet = recipe, quiet
         self.encoder = default_encoder(recipe.encoder)
-        folder = recipe.openmoji or os.environ.get("OPENMOJI")
-        if not folder:
-            raise InputError("no folder of emoji", todo="npm pack openmoji@17, unpack it, set OPENMOJI to the folder")
-        self.split: Split = split_files(stamps(), emoji(Path(folder)) + clipart())
+        self.split: Split = split_files(stamps(), emoji(emoji_folder(recipe.openmoji)) + clipart())
         self.grounds = photographs()
 
     def train(self, name: str) -> Pictures:
@@ -73,7 +69,7 @@ class Workshop:
                 return singles(encoder, {g: g.captions[0].lower() for g in glyphs()}, name, views, quiet=quiet)
             case "easy-vqa":
                 return easy_vqa(encoder, "train", quiet=quiet)
-            case "scenes" | "imagined":  # classes are imagined in scenes
+            case "scenes" | "imagined":
                 cut = {s: said for s, said in self.split.train.items() if s.source in ("stamps", "emoji")}
                 return scenes(encoder, cut, self.recipe.scenes, TRAIN_SEED, self.grounds[TEST_GROUNDS:], quiet=quiet)
         raise InputError(f"no source {name!r}")
@@ -84,8 +80,10 @@ class Workshop:
         kept: dict[str, Pictures] = {}
         found = []
         for name, entry in self.recipe.sources.items():
-            pictures = kept.setdefault("scenes" if name == "imagined" else name, self.train(name))
-            found.append(Source(pictures, entry.share, classes if name == "imagined" else ()))
+            shown = "scenes" if name == "imagined" else name  # classes are imagined in scenes, which are read once
+            if shown not in kept:
+                kept[shown] = self.train(name)
+            found.append(Source(kept[shown], entry.share, classes if name == "imagined" else ()))
         return found
 
     def held(self, *, choosing: bool = False) -> dict[str, Pictures]:

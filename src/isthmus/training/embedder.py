@@ -6,7 +6,6 @@ two linear maps under the contrastive loss, with the class-name prior's similari
 
 import dataclasses
 import json
-import os
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,9 +21,8 @@ from isthmus.contrastive.default import Heads, HeadsConfig
 from isthmus.contrastive.losses import InfoNCE
 from isthmus.contrastive.metrics import Interval, bootstrap, first_rank, median
 from isthmus.contrastive.sentence import SentenceEncoder, load_minilm
-from isthmus.errors import InputError
 from isthmus.progress import progress
-from isthmus.training.data.sources import Sample, clipart, concept_of, emoji, stamps
+from isthmus.training.data.sources import Sample, clipart, concept_of, emoji, emoji_folder, stamps
 from isthmus.training.features import Described, described, scene_features
 from isthmus.training.recipe import EmbedderRecipe
 from isthmus.vision.efficientnet import EfficientNetEncoder, load_efficientnet
@@ -75,10 +73,7 @@ def read_sources(recipe: EmbedderRecipe) -> dict[str, list[Sample]]:
     if "clipart" in recipe.sources:
         found["clipart"] = clipart()
     if "emoji" in recipe.sources:
-        folder = recipe.openmoji or os.environ.get("OPENMOJI")
-        if not folder:
-            raise InputError("no folder of emoji", todo="npm pack openmoji@17, unpack it, set OPENMOJI to the folder")
-        found["emoji"] = emoji(Path(folder))
+        found["emoji"] = emoji(emoji_folder(recipe.openmoji))
     return found
 
 

@@ -42,7 +42,7 @@ def load_default_vlm(
         tensors = checkpoint.tensors()
         classes = tensors.pop("classes")
         encoder = DepthsEncoder(
-            load_efficientnet(resolve(config["encoder"]["name"]), device=device, dtype=dtype), classes.to(device)
+            load_efficientnet(resolve(config["encoder"]["name"]), device=device, dtype=dtype), classes
         )
         if encoder.fit.fingerprint != config["encoder"]["fit"]:
             raise FitMismatch(

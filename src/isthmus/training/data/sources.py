@@ -7,6 +7,7 @@ None is copied into this project: each is read where its own package installed i
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from xml.etree import ElementTree
 
 from PIL import Image
 
-from isthmus.errors import MissingPart
+from isthmus.errors import InputError, MissingPart
 
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 CLIPART = Path("/usr/share/openclipart/svg")
@@ -60,6 +61,14 @@ def clipart(root: Path = CLIPART) -> list[Sample]:
         if captions:
             found.append(Sample("clipart", path, captions, concept_of(captions[0])))
     return found
+
+
+def emoji_folder(named: str | None) -> Path:
+    """The folder a recipe names, or $OPENMOJI. Raises InputError where neither does."""
+    folder = named or os.environ.get("OPENMOJI")
+    if not folder:
+        raise InputError("no folder of emoji", todo="npm pack openmoji@17, unpack it, set OPENMOJI to the folder")
+    return Path(folder)
 
 
 def emoji(root: Path) -> list[Sample]:
