@@ -3,7 +3,7 @@
 from torch import nn
 
 from isthmus.connectors.connector import Text, Tokens
-from isthmus.connectors.trainable import Trainable
+from isthmus.connectors.trainable import Trainable, working_dtype
 from isthmus.vision.features import Features, Frame
 
 
@@ -25,5 +25,5 @@ class LinearConnector(Trainable):
         return n
 
     def forward(self, features: Features, text: Text | None = None) -> Tokens:  # noqa: ARG002  the protocol's
-        tokens = features.tokens.to(self.project.weight.dtype)
+        tokens = features.tokens.to(working_dtype(self.project.weight))
         return Tokens(self.project(self.dropout(tokens)), features.mask)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from isthmus.connectors.connector import Text, Tokens
 from isthmus.connectors.reduce import Reduction, average, shuffle
-from isthmus.connectors.trainable import Trainable
+from isthmus.connectors.trainable import Trainable, working_dtype
 from isthmus.vision.features import Features, Frame
 
 
@@ -64,7 +64,7 @@ class MlpConnector(Trainable):
         return Tokens(x, mask)
 
     def _reduced(self, features: Features) -> tuple[Tensor, Tensor]:
-        tokens = features.tokens.to(next(self.parameters()).dtype)
+        tokens = features.tokens.to(working_dtype(self.maps[0].weight))
         match self.kind:
             case None:
                 return tokens, features.mask

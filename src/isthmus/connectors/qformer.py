@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from isthmus.connectors.attention import attend
 from isthmus.connectors.connector import Text, Tokens
 from isthmus.connectors.masks import bidirectional
-from isthmus.connectors.trainable import Trainable
+from isthmus.connectors.trainable import Trainable, working_dtype
 from isthmus.errors import InputError
 from isthmus.vision.features import Features, Frame
 
@@ -119,7 +119,7 @@ class QFormer(nn.Module):
     def read(self, tokens: Tensor, mask: Tensor) -> Memory:
         """Keys and values of every cross-attention layer, of Features' tokens [B, N, D_in] and mask [B, N]."""
         layers = [block.cross for block in self.blocks if isinstance(block, _Block) and block.cross is not None]
-        tokens = tokens.to(self.queries.dtype)
+        tokens = tokens.to(working_dtype(self.queries))
         return Memory([layer.kv(tokens) for layer in layers], mask[:, None])
 
     def forward(self, memory: Memory | None, text: Text | None = None, mask: Tensor | None = None) -> States:

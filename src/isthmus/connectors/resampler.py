@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from isthmus.connectors.attention import attend
 from isthmus.connectors.connector import Text, Tokens
-from isthmus.connectors.trainable import Trainable
+from isthmus.connectors.trainable import Trainable, working_dtype
 from isthmus.vision.features import Features, Frame
 
 
@@ -50,7 +50,7 @@ class ResamplerConnector(Trainable):
         return len(self.queries)
 
     def forward(self, features: Features, text: Text | None = None) -> Tokens:  # noqa: ARG002  the protocol's
-        picture = self.enter(features.tokens.to(self.enter.weight.dtype))
+        picture = self.enter(features.tokens.to(working_dtype(self.enter.weight)))
         x = self.queries.expand(len(picture), -1, -1)
         mine = features.mask.new_ones(x.shape[:2])
         mask = torch.cat([features.mask, mine], dim=1)[:, None]

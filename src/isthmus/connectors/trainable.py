@@ -2,7 +2,8 @@
 
 from typing import Self
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 class Trainable(nn.Module):
@@ -19,3 +20,11 @@ class Trainable(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         return super().train(mode and self.trainable)
+
+
+def working_dtype(parameter: Tensor) -> torch.dtype:
+    """What a module computes in: its parameters' dtype, or autocast's, so that nothing is widened to be narrowed."""
+    device = parameter.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return parameter.dtype

@@ -1,6 +1,5 @@
 """A default model from its recipe: data, connector, two stages, measurements, and the seal of what stayed frozen."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -14,16 +13,17 @@ from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.objectives import Stage1
 from isthmus.connectors.qformer import QFormerConnector, without_text
 from isthmus.connectors.qformer_checkpoint import qformer_from_bert
-from isthmus.contrastive.metrics import Interval, bootstrap
+from isthmus.contrastive.metrics import Interval
 from isthmus.contrastive.sentence import load_minilm
 from isthmus.contrastive.tokenizer import load_tokenizer
 from isthmus.errors import InputError
 from isthmus.threads import keep_memory
 from isthmus.training.data.sources import clipart, emoji, emoji_folder, glyphs, photographs, stamps
 from isthmus.training.embedder import class_vectors
+from isthmus.training.measure import commonest_answers, measure
 from isthmus.training.pictures import Pictures, Split, easy_vqa, scenes, singles, split_files
 from isthmus.training.recipe import MlpShape, QFormerShape, VlmRecipe
-from isthmus.training.vlm import Control, Source, exact_answers, train_answers, train_stage1
+from isthmus.training.vlm import Source, train_answers, train_stage1
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vision.imagenet import imagenet_classes
@@ -53,7 +53,7 @@ class Workshop:
         """Raises MissingPart where a source or a part is not installed, InputError without the emoji's folder."""
         keep_memory()
         self.recipe, self.quiet = recipe, quiet
-        self.encoder = default_encoder(recipe.encoder)
+        self.encoder = default_encoder(recipe.encoder, recipe.size)
         self.split: Split = split_files(stamps(), emoji(emoji_folder(recipe.openmoji)) + clipart())
         self.grounds = photographs()
 
@@ -100,10 +100,12 @@ class Workshop:
         return found if choosing else found | {"easy-vqa": easy_vqa(encoder, "test", quiet=quiet)}
 
 
-def default_encoder(name: str) -> DepthsEncoder:
+def default_encoder(name: str, size: int | None = None) -> DepthsEncoder:
     """The default encoder read at all depths, in bf16, its classes told apart by MiniLM's vectors of them."""
     classes = class_vectors(load_minilm(resolve(TEXT_ENCODER)))
-    return DepthsEncoder(load_efficientnet(resolve(name), dtype=torch.bfloat16), F.normalize(classes, dim=-1))
+    return DepthsEncoder(
+        load_efficientnet(resolve(name), dtype=torch.bfloat16, size=size), F.normalize(classes, dim=-1)
+    )
 
 
 def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str, dict[str, Interval]]:
@@ -123,7 +125,7 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
         train_answers(model, workshop.encoder, sources, recipe.first, recipe.seed, quiet=quiet)
     train_answers(model, workshop.encoder, sources, recipe.second, recipe.seed + 1, quiet=quiet)
     require_seal(before, workshop.encoder.base.net, language.model)
-    figures = measure(model, workshop.encoder, workshop.held())
+    figures = measure(model, workshop.encoder, workshop.held(), commonest_answers(sources))
     about = {
         "lineage": {
             "recipe": asdict(recipe),
@@ -134,25 +136,6 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
     }
     save_default_vlm(model, out, language_model=(language.name, language.fingerprint), about=about)
     return figures
-
-
-def measure(
-    model: VisionLanguageModel, encoder: DepthsEncoder, held: Mapping[str, Pictures]
-) -> dict[str, dict[str, Interval]]:
-    """For each set, by kind of question and "all": the share answered exactly, "…, blind" without the picture, and
-    "…, another picture". Intervals by bootstrap over questions."""
-    found: dict[str, dict[str, Interval]] = {}
-    controls: tuple[Control, ...] = ("", "blind", "another picture")
-    for name, pictures in held.items():
-        figures = {}
-        for control in controls:
-            right = exact_answers(model, encoder, pictures, control=control)
-            right["all"] = [each for answers in right.values() for each in answers]
-            for kind, answers in right.items():
-                told = f"{kind}, {control}" if control else kind
-                figures[told] = bootstrap(torch.tensor(answers).double(), seed=0)
-        found[name] = figures
-    return found
 
 
 def _first(

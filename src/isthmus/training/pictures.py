@@ -24,7 +24,7 @@ from isthmus.checkpoints.cache import cache_folder, written_whole
 from isthmus.images.views import Picture
 from isthmus.progress import progress
 from isthmus.training.data.augmentation import WHITE, augmented, on_colour
-from isthmus.training.data.names import common_names
+from isthmus.training.data.names import common_names, is_lettering
 from isthmus.training.data.questions import Question, questions, questions_of_one
 from isthmus.training.data.scenes import SIDE, Cutout, compose
 from isthmus.training.data.sources import Sample, render
@@ -32,8 +32,10 @@ from isthmus.vision.depths import DepthsEncoder
 
 Thing = TypeVar("Thing")
 
-DRAWN = 1
+DRAWN = 2
 """Raise it when what is drawn from the same names and seeds changes: older features are not taken from the cache."""
+OFTEN = 3
+"""Stamps, fewer than emoji and truer to life, stand in scenes that many times as often."""
 SHARED = 20
 """A title that more pictures share is a collection's, not the name of what is drawn."""
 
@@ -95,12 +97,14 @@ def singles(
     names = sorted(set(samples.values()))
 
     def draw(job: tuple[Sample, str, int]) -> Image.Image:
-        sample, _, view = job
+        sample, name, view = job
         try:
             image = render(sample, SIDE)
         except (ValueError, OSError):
             return Image.new("RGB", (SIDE, SIDE), WHITE)  # an SVG its renderer refuses: dropped below
-        return augmented(image, random.Random(f"{sample.path}:{view}")) if views else on_colour(image, WHITE)
+        if not views:
+            return on_colour(image, WHITE)
+        return augmented(image, random.Random(f"{sample.path}:{view}"), mirror=not is_lettering(name))
 
     key = [label, views, [f"{sample.path}:{sample.concept}" for sample in samples]]
     stored = _kept(encoder, key, lambda: _encoded(encoder, label, len(jobs), map_threads(draw, jobs), quiet=quiet))
@@ -119,7 +123,7 @@ def scenes(
     quiet: bool = False,
 ) -> Pictures:
     """Scenes of seeds `start` to `start + count` from the samples' cut-outs. `names`: what else is asked for."""
-    cutouts = [Cutout(sample, name) for sample, name in samples.items()]
+    cutouts = [Cutout(s, name) for s, name in samples.items() for _ in range(OFTEN if s.source == "stamps" else 1)]
     seeds = range(start, start + count)
     asked_for = sorted(set(names) | set(samples.values()))
     truth: dict[int, tuple[Question, ...]] = {}
@@ -208,7 +212,7 @@ def _kept_with_words(
 
 
 def _head(name: str) -> str:
-    return name if name.startswith(("letter", "number")) else name.split()[-1]
+    return name if is_lettering(name) else name.split()[-1]
 
 
 def _drawing(sample: Sample) -> str:

@@ -98,6 +98,7 @@ class VlmRecipe:
     makes: Literal["vlm"]
     seed: int
     encoder: str
+    size: Count
     language_model: str
     connector: QFormerShape | MlpShape
     sources: Annotated[

@@ -8,12 +8,11 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from isthmus.connectors.connector import Text, Tokens
+from isthmus.connectors.connector import Text
 from isthmus.connectors.objectives import Stage1
 from isthmus.contrastive.tokenizer import Tokenizer
 from isthmus.messages import assistant, user
@@ -69,23 +68,23 @@ def train_stage1(
     rng = random.Random(f"stage 1 {seed}")
     torch.manual_seed(seed)
     captions: dict[str, int] = {}
-    optimiser, schedule = _optimiser(stage1, stage)
+    optimiser, schedule = optimiser_of(stage1, stage)
     stage1.train()
     means: defaultdict[str, float] = defaultdict(float)
     with progress("stage 1", stage.steps, "steps", quiet=quiet) as reporter:
         for step in range(stage.steps):
             drawn, told = [], []
-            for each in _draw(rng, sources, stage.batch):
+            for each in draw(rng, sources, stage.batch):
                 caption = next((q.answer for q in each.asked if q.kind == "describe"), None)
                 if caption is not None:
                     drawn.append(each)
                     told.append(caption)
             ids = tokenizer(told)
             same = torch.tensor([captions.setdefault(caption, len(captions)) for caption in told])
-            features = _features(encoder, drawn)
+            features = features_of_drawn(encoder, drawn)
             with torch.autocast(encoder.classes.device.type, torch.bfloat16):
                 losses = stage1(features, Text(ids.ids, ids.mask), same)
-            _step(losses.total, stage1, optimiser, schedule)
+            update(losses.total, stage1, optimiser, schedule)
             for name in ("itc", "itm", "itg"):
                 means[name] += (
                     0.05 * (getattr(losses, name).item() - means[name]) if step else getattr(losses, name).item()
@@ -109,23 +108,23 @@ def train_answers(
     rng = random.Random(f"answers {seed}")
     torch.manual_seed(seed)
     asked = Asked(model, encoder.num_tokens)
-    optimiser, schedule = _optimiser(model.connector, stage)
+    optimiser, schedule = optimiser_of(model.connector, stage)
     model.train()
     mean = 0.0
     with progress("answers", stage.steps, "steps", quiet=quiet) as reporter:
         for step in range(stage.steps):
             drawn, groups = [], []
-            for each in _draw(rng, sources, stage.batch):
+            for each in draw(rng, sources, stage.batch):
                 fitting = [q for q in each.asked if not stage.kinds or q.kind in stage.kinds]
                 if fitting:
                     chosen = rng.sample(fitting, min(stage.questions, len(fitting)))
                     drawn.append(each)
                     groups.append([asked(question) for question in chosen])
-            features = _features(encoder, drawn)
+            features = features_of_drawn(encoder, drawn)
             with torch.autocast(encoder.classes.device.type, torch.bfloat16):
                 tokens = model.connect(features)
                 loss = forward_branches(model, groups, tokens).loss
-            _step(loss, model.connector, optimiser, schedule)
+            update(loss, model.connector, optimiser, schedule)
             mean = loss.item() if not step else mean + 0.05 * (loss.item() - mean)
             reporter.advance(note=f"loss {mean:.3f}")
             if every is not None:
@@ -147,40 +146,12 @@ class Asked:
             self._kept[key] = self._model.sample(messages, [self._extent])
         return self._kept[key]
 
-
-Control: TypeAlias = Literal["", "blind", "another picture"]
-"""What the model is shown: the picture, nothing (its tokens are zeros), or the picture of the next question."""
-
-
-@torch.no_grad()
-def exact_answers(
-    model: VisionLanguageModel, encoder: DepthsEncoder, pictures: Pictures, *, control: Control = "", batch: int = 32
-) -> dict[str, list[bool]]:
-    """Of each kind of question, whether the greedy answer is the expected one, word for word.
-
-    Greedy decoding writes the expected answer exactly if each of its tokens, and the end, is the likeliest behind those
-    before it: one forward pass over all answers tells.
-    """
-    asked = Asked(model, encoder.num_tokens)
-    model.eval()
-    found: defaultdict[str, list[bool]] = defaultdict(list)
-    shown = pictures.stored.roll(1, 0) if control == "another picture" else pictures.stored
-    for start in range(0, len(shown), batch):
-        groups = [[asked(q) for q in each] for each in pictures.asked[start : start + batch]]
-        tokens = model.connect(features_of(encoder, shown[start : start + batch].to(encoder.classes.device)))
-        if control == "blind":
-            tokens = Tokens(torch.zeros_like(tokens.tokens), tokens.mask)
-        out = forward_branches(model, groups, tokens)
-        right = out.logits.argmax(-1).eq(out.targets).tolist()
-        at = 0
-        for each, group in zip(pictures.asked[start : start + batch], groups, strict=True):
-            for question, sample in zip(each, group, strict=True):
-                found[question.kind].append(all(right[at : at + sample.trained]))
-                at += sample.trained
-    return dict(found)
+    def prompt(self, question: Question) -> Sample:
+        """Up to where the answer begins."""
+        return self._model.sample((user(b"", question.text),), [self._extent], prompt=True)
 
 
-def _draw(rng: random.Random, sources: Sequence[Source], count: int) -> list[Drawn]:
+def draw(rng: random.Random, sources: Sequence[Source], count: int) -> list[Drawn]:
     drawn = []
     for source in rng.choices(sources, [source.share for source in sources], k=count):
         at = rng.randrange(len(source.pictures.stored))
@@ -194,12 +165,12 @@ def _draw(rng: random.Random, sources: Sequence[Source], count: int) -> list[Dra
     return drawn
 
 
-def _features(encoder: DepthsEncoder, drawn: Sequence[Drawn]) -> Features:
+def features_of_drawn(encoder: DepthsEncoder, drawn: Sequence[Drawn]) -> Features:
     stored = torch.stack([each.stored for each in drawn]).to(encoder.classes.device)
     return features_of(encoder, stored, torch.tensor([each.imagined for each in drawn]))
 
 
-def _optimiser(module: nn.Module, stage: Stage) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+def optimiser_of(module: nn.Module, stage: Stage) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": stage.weight_decay},
@@ -212,7 +183,7 @@ def _optimiser(module: nn.Module, stage: Stage) -> tuple[torch.optim.Optimizer, 
     return optimiser, schedule
 
 
-def _step(
+def update(
     loss: Tensor,
     module: nn.Module,
     optimiser: torch.optim.Optimizer,

@@ -68,7 +68,7 @@ class DepthsEncoder:
     def encode(self, views: Sequence[Views]) -> Features:
         """Features of B pictures of one view each, float32. Raises InputError where there are none or more views."""
         stored = self.stored(views)
-        tokens = self.tokens(stored)
+        tokens = self.tokens(stored).float()
         side = round(stored.shape[1] ** 0.5)
         boxes = []
         for picture in views:
@@ -97,49 +97,52 @@ class DepthsEncoder:
 
     @torch.no_grad()
     def tokens(self, stored: Tensor, imagined: Tensor | None = None) -> Tensor:
-        """stored [B, N, C] -> tokens [B, OVERVIEWS + N, D] float32. Deterministic: kept features stay equal.
+        """stored [B, N, C] -> tokens [B, OVERVIEWS + N, D] in the network's dtype. Deterministic: kept
+        features stay equal.
 
         `imagined` [B] int64: a class to imagine in each picture, or -1. The last grid is moved in some cells along the
         class's own row of the classifier until that class is the likeliest: so would a photograph of it have looked to
         the classifier, of which there may be none to train on.
         """
-        last, *earlier = torch.split(stored.float(), list(self.split), dim=-1)
         head = self.base.net.head.conv
-        weight, bias = head.weight.float().flatten(1), None if head.bias is None else head.bias.float()
-        grid = F.relu6(F.linear(last, weight, bias))
+        last, *earlier = torch.split(stored.to(head.weight.dtype), list(self.split), dim=-1)
+        grid = F.relu6(F.linear(last, head.weight.flatten(1), head.bias))
         if imagined is not None:
-            grid = self._imagine(grid, imagined.to(grid.device))
+            which = (imagined >= 0).nonzero().squeeze(1).to(grid.device)
+            grid[which] = self._imagine(grid[which], imagined[which.to(imagined.device)].to(grid.device))
         evidence = self._evidence(grid)
         blocks = [grid, *earlier]
         overview = [torch.cat([b.mean(1, keepdim=True), b.amax(1, keepdim=True)], dim=1) for b in blocks]
         whole = self._evidence(overview[0][:, :1]).expand(-1, OVERVIEWS, -1)
         cells = torch.cat([*(F.layer_norm(b, b.shape[-1:]) for b in blocks), evidence], dim=-1)
         over = torch.cat([*(F.layer_norm(b, b.shape[-1:]) for b in overview), whole], dim=-1)
-        place = places(round(stored.shape[1] ** 0.5)).to(stored.device)
+        place = places(round(stored.shape[1] ** 0.5)).to(grid)
         return torch.cat([torch.cat([over, cells], dim=1), place.expand(len(stored), -1, -1)], dim=-1)
 
     def _imagine(self, grid: Tensor, classes: Tensor) -> Tensor:
-        rows = self.base.net.classifier.weight.float()[classes.clamp(min=0)]
+        dtype, grid = grid.dtype, grid.float()
+        rows = self.base.net.classifier.weight.float()[classes]
         # in a window of the grid, as things stand in pictures, and there the more
         place = torch.arange(self.side, device=grid.device)
         low = torch.rand(2, len(grid), 1, device=grid.device) * self.side * 0.6
         size = (0.3 + 0.7 * torch.rand(2, len(grid), 1, device=grid.device)) * self.side
         down, across = ((place >= low) & (place < low + size)).float()
         window = (down[:, :, None] * across[:, None, :]).flatten(1)
-        along = (window[..., None] * rows[:, None]) * (classes >= 0)[:, None, None]
+        along = window[..., None] * rows[:, None]
         along = along / (rows.square().sum(1) * window.mean(1)).clamp(min=1e-6)[:, None, None]
         margin = torch.rand(len(grid), device=grid.device) * CERTAIN
         for _ in range(STEPS):  # the clamp takes back a part of each
             logits = self.base.classify(grid.mean(1))
-            own = classes.clamp(min=0)[:, None]
+            own = classes[:, None]
             short = logits.scatter(1, own, -torch.inf).amax(1) + margin - logits.gather(1, own)[:, 0]
             grid = (grid + short.clamp(min=0)[:, None, None] * along).clamp(0, 6)
-        return grid
+        return grid.to(dtype)
 
     def _evidence(self, grid: Tensor) -> Tensor:
         """[B, N, 1280] -> [B, N, D_class], of about unit variance."""
-        probabilities = (self.base.classify(grid) / TEMPERATURE).softmax(-1)
-        mixed: Tensor = F.normalize(probabilities @ self.classes, dim=-1)
+        head = self.base.net.classifier
+        probabilities = (F.linear(grid, head.weight, head.bias) / TEMPERATURE).softmax(-1)
+        mixed: Tensor = F.normalize(probabilities @ self.classes.to(grid.dtype), dim=-1)
         return mixed * math.sqrt(self.classes.shape[1])
 
 

@@ -217,9 +217,14 @@ class EfficientNetEncoder:
 
 
 def load_efficientnet(
-    checkpoint: Checkpoint, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    checkpoint: Checkpoint,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    size: int | None = None,
 ) -> EfficientNetEncoder:
-    """The encoder of a converted `default/efficientnet-lite*` checkpoint. Raises CorruptPart on foreign weights."""
+    """The encoder of a converted `default/efficientnet-lite*` checkpoint. `size`: side in pixels at which it sees
+    (None: at which it was trained); a larger one shows it small things. Raises CorruptPart on foreign weights."""
     config = checkpoint.config
     variant = config.get("variant")
     if variant not in LITE:
@@ -232,9 +237,8 @@ def load_efficientnet(
         raise CorruptPart(f"{checkpoint.folder} does not fit {variant}", why=str(error)) from None
     net = net.to(device=device, dtype=dtype or torch.float32)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch documents it, its stub lacks it
-    size = LITE[variant].size
     # (x - 127) / 128 on bytes, as the network was trained
-    fit = Letterbox(size=size, fill=WHITE, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+    fit = Letterbox(size=size or LITE[variant].size, fill=WHITE, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
     return EfficientNetEncoder(checkpoint.name, net, fit, checkpoint.fingerprint)
 
 

@@ -38,7 +38,7 @@ def forward_branches(model: VisionLanguageModel, groups: Sequence[Sequence[Sampl
     embeds = embed(ids, tokens.tokens[tokens.mask], model.language_model.get_input_embeddings())
     out = model.language_model.base_model(
         inputs_embeds=embeds,
-        attention_mask=_mask(branch).to(embeds.device),
+        attention_mask=_mask(branch).to(embeds),
         position_ids=positions.to(embeds.device),
         use_cache=False,
     )
@@ -73,15 +73,21 @@ def _pack(samples: Sequence[Sample]) -> _Packed:
             raise InputError(f"question {at} of a group does not begin as the others do", todo="ask it alone")
         if not sample.trained:
             raise InputError(f"question {at} of a group has no label: all its tokens are masked")
-        packed.add(sample, shared, len(sample.ids), at)
+        packed.add(sample, shared, _spoken(sample), at)
     return packed
 
 
+def _spoken(sample: Sample) -> int:
+    """Where its last label ends: what stands behind it is predicted by nobody and predicts nothing."""
+    return max(at for at, label in enumerate(sample.labels) if label != IGNORE) + 1
+
+
 def _mask(branch: Tensor) -> Tensor:
-    """[G, S] -> [G, 1, S, S] bool, True where position i sees position j. Padding sees itself: a softmax over nothing
-    would be no number."""
+    """[G, S] -> [G, 1, S, S]: 0 where position i sees position j, else as good as -inf, which every attention of
+    `transformers` takes. Padding sees itself: a softmax over nothing would be no number."""
     before = torch.ones(branch.shape[1], branch.shape[1], dtype=torch.bool).tril()
     alike = (branch[:, None, :] == 0) | (branch[:, None, :] == branch[:, :, None])
     real = (branch[:, None, :] >= 0) & (branch[:, :, None] >= 0)
     itself = torch.eye(branch.shape[1], dtype=torch.bool)
-    return ((before & alike & real) | itself)[:, None]
+    seen = ((before & alike & real) | itself)[:, None]
+    return torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.bfloat16).min)

@@ -41,9 +41,9 @@ def load_default_vlm(
     try:
         tensors = checkpoint.tensors()
         classes = tensors.pop("classes")
-        encoder = DepthsEncoder(
-            load_efficientnet(resolve(config["encoder"]["name"]), device=device, dtype=dtype), classes
-        )
+        seen = config["encoder"]
+        base = load_efficientnet(resolve(seen["name"]), device=device, dtype=dtype, size=seen["size"])
+        encoder = DepthsEncoder(base, classes)
         if encoder.fit.fingerprint != config["encoder"]["fit"]:
             raise FitMismatch(
                 f"{checkpoint.name} was trained with another Fit",
@@ -94,6 +94,7 @@ def save_default_vlm(
         "model_type": MODEL_TYPE,
         "encoder": {
             "name": encoder.base.name,
+            "size": encoder.side * 32,
             "fingerprint": encoder.fingerprint,
             "fit": encoder.fit.fingerprint,
         },

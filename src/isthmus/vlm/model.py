@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.connectors.connector import Text, Tokens
+from isthmus.connectors.trainable import working_dtype
 from isthmus.errors import InputError
 from isthmus.images.views import Picture
 from isthmus.messages import Message
@@ -145,7 +146,7 @@ class VisionLanguageModel(nn.Module):
         place = next(self.connector.parameters())
         moved = replace(
             features,
-            tokens=features.tokens.to(place.device, place.dtype),
+            tokens=features.tokens.to(place.device, working_dtype(place)),
             mask=features.mask.to(place.device),
             boxes=features.boxes.to(place.device),
             pooled=features.pooled.to(place.device, place.dtype),

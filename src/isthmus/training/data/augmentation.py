@@ -7,11 +7,12 @@ from PIL import Image, ImageEnhance
 WHITE = (255, 255, 255)
 
 
-def augmented(image: Image.Image, rng: random.Random) -> Image.Image:
-    """RGBA -> RGB on white or a random colour, perhaps mirrored, cropped or set smaller, colours shifted a little."""
+def augmented(image: Image.Image, rng: random.Random, *, mirror: bool = True) -> Image.Image:
+    """RGBA -> RGB on white or a random colour, perhaps mirrored, cropped or set smaller, colours shifted a little.
+    `mirror` False: never mirrored, for what has a right side (letters)."""
     colour = WHITE if rng.random() < 0.5 else tuple(rng.randrange(256) for _ in range(3))
     flat = on_colour(image, colour)
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 and mirror:
         flat = flat.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     width, height = flat.size
     if rng.random() < 0.6:

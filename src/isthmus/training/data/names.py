@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from isthmus.training.data.sources import Sample
 
-_ARTICLE = re.compile(r"^((a|one|two) (pairs?|bunch|cluster|set)s? of|an?|the|some|one|this|two|these)\s+", re.I)
+_ARTICLE = re.compile(
+    r"^((a|one|two) (pairs?|bunch|cluster|set)s? of|(it's )?an?|the|some|one|this|two|these|our)\s+", re.I
+)
 # what a caption goes on to tell behind the name: "A caribou in snow", "A pawn can only move forward"
 _STORY = re.compile(
     r"\s+(is|are|was|can|used|in|on|with|at|from|to|that|which|who|standing|sitting|flying|eating|resembling|for)\b.*$",
@@ -24,8 +26,13 @@ def name_of(caption: str) -> str:
         said = _ARTICLE.sub("", said)
     said = said.strip(" '’")
     words = said.split()
-    plain = all(re.fullmatch(r"[^\W\d_]+(['’\-][^\W\d_]+)*", word) for word in words)
+    plain = "your" not in words and all(re.fullmatch(r"[^\W\d_]+(['’\-][^\W\d_]+)*", word) for word in words)
     return said.lower() if plain and 1 <= len(words) <= MOST_WORDS and len(said) > 1 else letter_of(said)
+
+
+def is_lettering(name: str) -> bool:
+    """Whether the picture is of a letter or a digit: mirrored it would be another one, and "q" is not its head noun."""
+    return name.startswith(("letter", "number"))
 
 
 def letter_of(said: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from isthmus.training.data.names import is_lettering
 from isthmus.training.data.sources import Sample, render
 
 SIDE = 288
@@ -84,7 +85,7 @@ def compose(
         image = _fit(_rendered(cut.sample), room * rng.uniform(0.75, 0.95))
         if paint[cut]:
             image = painted(image, COLOURS[paint[cut]])
-        if rng.random() < 0.3 and not cut.name.startswith("letter"):
+        if rng.random() < 0.3 and not is_lettering(cut.name):
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         x, y = (
             round(start + rng.random() * (room - size)) for start, size in zip((left, top), image.size, strict=True)

@@ -1,0 +1,124 @@
+"""What a default model scores on pictures it never saw, beside what it scores without them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
+
+import torch
+
+from isthmus.connectors.connector import Tokens
+from isthmus.contrastive.metrics import Interval, bootstrap
+from isthmus.training.data.names import same_thing
+from isthmus.training.pictures import Pictures
+from isthmus.training.vlm import Asked, Source, features_of
+from isthmus.vision.depths import DepthsEncoder
+from isthmus.vlm.branches import forward_branches
+from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.sequence import Sample
+
+Control: TypeAlias = Literal["", "blind", "another picture"]
+"""What the model is shown: the picture, nothing (its tokens are zeros), or the picture of the next question."""
+NAMING = ("what", "which")
+"""Kinds of questions whose answer is a name: "apple" names a red apple too."""
+LONGEST_NAME = 8
+
+
+def measure(
+    model: VisionLanguageModel, encoder: DepthsEncoder, held: Mapping[str, Pictures], commonest: Mapping[str, str]
+) -> dict[str, dict[str, Interval]]:
+    """For each set, by kind of question and "all": the share answered exactly; the same "…, blind", "…, another
+    picture", and "…, commonest": if each kind's commonest answer in training were given. "what, named": the share
+    whose answer names the thing (`same_thing`). Intervals by bootstrap over questions."""
+    found: dict[str, dict[str, Interval]] = {}
+    controls: tuple[Control, ...] = ("", "blind", "another picture")
+    for name, pictures in held.items():
+        right: dict[str, list[bool]] = {}
+        for control in controls:
+            told = f", {control}" if control else ""
+            exact = exact_answers(model, encoder, pictures, control=control)
+            right |= {kind + told: answers for kind, answers in _with_all(exact).items()}
+        guessed: defaultdict[str, list[bool]] = defaultdict(list)
+        for question in (question for asked in pictures.asked for question in asked):
+            guessed[question.kind].append(question.answer == commonest.get(question.kind))
+        right |= {f"{kind}, commonest": answers for kind, answers in _with_all(guessed).items()}
+        right |= {f"{kind}, named": answers for kind, answers in named(model, encoder, pictures).items()}
+        found[name] = {kind: bootstrap(torch.tensor(answers).double(), seed=0) for kind, answers in right.items()}
+    return found
+
+
+def commonest_answers(sources: Sequence[Source]) -> dict[str, str]:
+    """Of each kind of question, the answer given most often in training."""
+    times: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for source in sources:
+        for asked in source.pictures.asked:
+            for question in asked:
+                times[question.kind][question.answer] += 1
+    return {kind: counter.most_common(1)[0][0] for kind, counter in times.items()}
+
+
+@torch.no_grad()
+def exact_answers(
+    model: VisionLanguageModel, encoder: DepthsEncoder, pictures: Pictures, *, control: Control = "", batch: int = 32
+) -> dict[str, list[bool]]:
+    """Of each kind of question, whether the greedy answer is the expected one, word for word.
+
+    Greedy decoding writes the expected answer exactly if each of its tokens, and the end, is the likeliest behind those
+    before it: one forward pass over all answers tells.
+    """
+    asked = Asked(model, encoder.num_tokens)
+    model.eval()
+    found: defaultdict[str, list[bool]] = defaultdict(list)
+    shown = pictures.stored.roll(1, 0) if control == "another picture" else pictures.stored
+    for start in range(0, len(shown), batch):
+        groups = [[asked(q) for q in each] for each in pictures.asked[start : start + batch]]
+        tokens = model.connect(features_of(encoder, shown[start : start + batch].to(encoder.classes.device)))
+        if control == "blind":
+            tokens = Tokens(torch.zeros_like(tokens.tokens), tokens.mask)
+        out = forward_branches(model, groups, tokens)
+        right = out.logits.argmax(-1).eq(out.targets).tolist()
+        at = 0
+        for each, group in zip(pictures.asked[start : start + batch], groups, strict=True):
+            for question, sample in zip(each, group, strict=True):
+                found[question.kind].append(all(right[at : at + sample.trained]))
+                at += sample.trained
+    return dict(found)
+
+
+@torch.no_grad()
+def named(
+    model: VisionLanguageModel, encoder: DepthsEncoder, pictures: Pictures, *, batch: int = 64
+) -> dict[str, list[bool]]:
+    """Of each kind of NAMING, whether the greedy answer names the thing."""
+    asked = Asked(model, encoder.num_tokens)
+    model.eval()
+    rows = [(at, q) for at, each in enumerate(pictures.asked) for q in each if q.kind in NAMING]
+    found: defaultdict[str, list[bool]] = defaultdict(list)
+    for start in range(0, len(rows), batch):
+        part = rows[start : start + batch]
+        stored = pictures.stored[torch.tensor([at for at, _ in part])].to(encoder.classes.device)
+        prompts = [asked.prompt(question) for _, question in part]
+        texts = _written(model, prompts, model.connect(features_of(encoder, stored)))
+        for (_, question), said in zip(part, texts, strict=True):
+            found[question.kind].append(same_thing(said, question.answer))
+    return dict(found)
+
+
+def _written(model: VisionLanguageModel, prompts: Sequence[Sample], tokens: Tokens) -> list[str]:
+    """The greedy answers, at most LONGEST_NAME tokens of each."""
+    reading = model.batch_reading()
+    ends = {model.prompts.control(end) for end in model.template.ends}
+    written: list[list[int]] = [[] for _ in prompts]
+    chosen = reading.begin(model.splice(prompts, tokens, side="left")).argmax(-1)
+    for _ in range(LONGEST_NAME):
+        for row, token in zip(written, chosen.tolist(), strict=True):
+            row.append(token)
+        chosen = reading.step(chosen).argmax(-1)
+    texts = []
+    for row in written:
+        end = next((at for at, token in enumerate(row) if token in ends), len(row))
+        texts.append(str(model.tokenizer.decode(row[:end])).strip())
+    return texts
+
+
+def _with_all(right: Mapping[str, list[bool]]) -> dict[str, list[bool]]:
+    return {**right, "all": [each for answers in right.values() for each in answers]}
