@@ -64,7 +64,7 @@ class MlpConnector(Trainable):
         return Tokens(x, mask)
 
     def _reduced(self, features: Features) -> tuple[Tensor, Tensor]:
-        tokens = features.tokens.to(working_dtype(self.maps[0].weight))
+        tokens = features.tokens.to(working_dtype(next(self.parameters())))
         match self.kind:
             case None:
                 return tokens, features.mask

@@ -1,14 +1,19 @@
 """A default model from its recipe: data, connector, two stages, measurements, and the seal of what stayed frozen."""
 
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
 from isthmus.checkpoints import resolve
+from isthmus.checkpoints.cache import written_whole
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.objectives import Stage1
 from isthmus.connectors.qformer import QFormerConnector, without_text
@@ -21,9 +26,10 @@ from isthmus.threads import keep_memory
 from isthmus.training.data.sources import clipart, emoji, emoji_folder, glyphs, photographs, stamps
 from isthmus.training.embedder import class_vectors
 from isthmus.training.measure import commonest_answers, measure
-from isthmus.training.pictures import Pictures, Split, easy_vqa, scenes, singles, split_files
-from isthmus.training.recipe import MlpShape, QFormerShape, VlmRecipe
+from isthmus.training.pictures import Pictures, Split, easy_vqa, grounds, scenes, singles, split_files
+from isthmus.training.recipe import MlpShape, QFormerShape, Stage, VlmRecipe
 from isthmus.training.vlm import Source, train_answers, train_stage1
+from isthmus.training.words import train_words
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vision.imagenet import imagenet_classes
@@ -39,11 +45,9 @@ TEST_SCENES, CHOOSING_SCENES = 600, 400
 # seeds of scenes: far enough apart that no set runs into another
 TRAIN_SEED, TEST_SEED, CHOOSING_SEED = 1_000_000, 2_000_000, 3_000_000
 TEST_GROUNDS = 6
+GROUNDS = 600
 WORD_SCALE = 0.35
-"""Starts the last map so that a picture's tokens are about as long as the language model's words."""
-
-
-Connected = TypeVar("Connected", QFormerConnector, MlpConnector)
+"""What the last map's first weights are multiplied by."""
 
 
 class Workshop:
@@ -69,7 +73,9 @@ class Workshop:
                 return singles(encoder, {g: g.captions[0].lower() for g in glyphs()}, name, views, quiet=quiet)
             case "easy-vqa":
                 return easy_vqa(encoder, "train", quiet=quiet)
-            case "scenes" | "imagined":
+            case "imagined":
+                return grounds(encoder, GROUNDS, self.grounds[TEST_GROUNDS:], quiet=quiet)
+            case "scenes":
                 cut = {s: said for s, said in self.split.train.items() if s.source in ("stamps", "emoji")}
                 return scenes(encoder, cut, self.recipe.scenes, TRAIN_SEED, self.grounds[TEST_GROUNDS:], quiet=quiet)
         raise InputError(f"no source {name!r}")
@@ -77,14 +83,10 @@ class Workshop:
     def sources(self) -> list[Source]:
         """All the recipe's sources with their shares."""
         classes = tuple(each.names[0].lower() for each in imagenet_classes())
-        kept: dict[str, Pictures] = {}
-        found = []
-        for name, entry in self.recipe.sources.items():
-            shown = "scenes" if name == "imagined" else name  # classes are imagined in scenes, which are read once
-            if shown not in kept:
-                kept[shown] = self.train(name)
-            found.append(Source(kept[shown], entry.share, classes if name == "imagined" else ()))
-        return found
+        return [
+            Source(self.train(name), entry.share, classes if name == "imagined" else ())
+            for name, entry in self.recipe.sources.items()
+        ]
 
     def held(self, *, choosing: bool = False) -> dict[str, Pictures]:
         """What no training sees: stamps, scenes made of them on other grounds, and easy-vqa's own test. `choosing`:
@@ -111,21 +113,38 @@ def default_encoder(name: str, size: int | None = None) -> DepthsEncoder:
 def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str, dict[str, Interval]]:
     """Follows the recipe, writes the model to `out`, returns what it scores on what it never saw (see `measure`).
 
+    Each finished stage is kept in `out`/stages; a recipe that begins alike goes on behind it.
     Raises MissingPart and InputError as Workshop, CorruptPart where a frozen part changed.
     """
     workshop = Workshop(recipe, quiet=quiet)
-    sources = workshop.sources()
-    torch.manual_seed(recipe.seed)
+    encoder, sources = workshop.encoder, workshop.sources()
     language = load_language_model(recipe.language_model)
-    width = language.model.get_input_embeddings().weight.shape[1]
-    before = seal(workshop.encoder.base.net, language.model)
-    connector = _first(recipe, workshop, sources, width, quiet=quiet)
-    model = VisionLanguageModel(workshop.encoder, connector, language.model, language.tokenizer, ChatML())
-    if recipe.first is not None and isinstance(recipe.connector, MlpShape):
-        train_answers(model, workshop.encoder, sources, recipe.first, recipe.seed, quiet=quiet)
-    train_answers(model, workshop.encoder, sources, recipe.second, recipe.seed + 1, quiet=quiet)
-    require_seal(before, workshop.encoder.base.net, language.model)
-    figures = measure(model, workshop.encoder, workshop.held(), commonest_answers(sources))
+    # torch's fused attention is slow backwards on a processor: a third of a step
+    language.model.set_attn_implementation("eager" if language.model.device.type == "cpu" else "sdpa")
+    before = seal(encoder.base.net, language.model)
+    torch.manual_seed(recipe.seed)
+    connector = _connector(recipe, encoder.width, language.model.get_input_embeddings().weight.shape[1])
+    stages = _Stages(recipe, out / "stages")
+    if isinstance(connector, QFormerConnector):
+        if recipe.first is not None:
+            with stages("first", connector) as run:
+                if run:
+                    _first(recipe, connector, encoder, sources, recipe.first, quiet=quiet)
+        connector = without_text(connector)
+    model = VisionLanguageModel(encoder, connector, language.model, language.tokenizer, ChatML())
+    if recipe.words is not None:
+        with stages("words", connector) as run:
+            if run:
+                train_words(model, encoder, sources, recipe.words, recipe.seed, quiet=quiet)
+    if recipe.first is not None and isinstance(connector, MlpConnector):
+        with stages("first", connector) as run:
+            if run:
+                train_answers(model, encoder, sources, recipe.first, recipe.seed, quiet=quiet)
+    with stages("second", connector) as run:
+        if run:
+            train_answers(model, encoder, sources, recipe.second, recipe.seed + 1, quiet=quiet)
+    require_seal(before, encoder.base.net, language.model)
+    figures = measure(model, encoder, workshop.held(), commonest_answers(sources))
     about = {
         "lineage": {
             "recipe": asdict(recipe),
@@ -138,39 +157,70 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
     return figures
 
 
-def _first(
-    recipe: VlmRecipe, workshop: Workshop, sources: list[Source], width: int, *, quiet: bool
-) -> QFormerConnector | MlpConnector:
-    """The connector, after BLIP-2's stage 1 where it is a Q-Former and the recipe has it."""
+class _Stages:
+    """The connector as each finished stage left it, kept by all of the recipe that led to it."""
+
+    def __init__(self, recipe: VlmRecipe, folder: Path) -> None:
+        self._left, self._folder = asdict(recipe), folder
+        self._led: dict[str, object] = {
+            key: self._left.pop(key) for key in tuple(self._left) if key not in ("first", "words", "second")
+        }
+
+    @contextmanager
+    def __call__(self, name: str, connector: nn.Module) -> Iterator[bool]:
+        """Whether the stage is still to be run; if not, the connector is as it was behind it."""
+        self._led[name] = self._left.pop(name)
+        key = hashlib.sha256(json.dumps(self._led, sort_keys=True).encode()).hexdigest()[:12]
+        path = self._folder / f"{name}-{key}.safetensors"
+        if path.is_file():
+            connector.load_state_dict(load_file(path))
+            yield False
+            return
+        yield True
+        with written_whole(path) as temporary:
+            save_file(
+                {key: each.detach().cpu().contiguous() for key, each in connector.state_dict().items()}, temporary
+            )
+
+
+def _connector(recipe: VlmRecipe, width_in: int, width_out: int) -> QFormerConnector | MlpConnector:
+    """New, its last map so small that its tokens are about as long as the language model's words."""
     shape = recipe.connector
-    encoder = workshop.encoder
+    made: QFormerConnector | MlpConnector
     if isinstance(shape, MlpShape):
-        mlp = MlpConnector(encoder.width, width, layers=shape.layers)
-        return _quieter(mlp, mlp.maps[-1])
-    start = resolve(shape.start)
-    connector = qformer_from_bert(
-        start,
-        width_in=encoder.width,
-        width_out=width,
-        queries=shape.queries,
-        layers=shape.layers,
-        dropout=shape.dropout,
-    )
-    _quieter(connector, connector.project)
-    assert isinstance(shape, QFormerShape)
-    if recipe.first is not None:
-        qformer = connector.qformer
-        assert qformer.words is not None
-        qformer.words.requires_grad_(False)  # they are the text encoder's, and most of the parameters
-        stage1 = Stage1(qformer, start_token=connector.config.vocabulary - 1)
-        tokenizer = load_tokenizer(start, max_tokens=CAPTION_TOKENS)
-        captioned = [source for source in sources if any(q.kind == "describe" for q in source.pictures.asked[0])]
-        train_stage1(stage1, tokenizer, encoder, captioned, recipe.first, recipe.seed, quiet=quiet)
-    return without_text(connector)
-
-
-def _quieter(connector: Connected, last: nn.Module) -> Connected:
+        made = MlpConnector(width_in, width_out, layers=shape.layers)
+        last = made.maps[-1]
+    else:
+        made = qformer_from_bert(
+            resolve(shape.start),
+            width_in=width_in,
+            width_out=width_out,
+            queries=shape.queries,
+            layers=shape.layers,
+            dropout=shape.dropout,
+        )
+        last = made.project
+    assert isinstance(last, nn.Linear)
     with torch.no_grad():
-        assert isinstance(last, nn.Linear)
         last.weight.mul_(WORD_SCALE)
-    return connector
+    return made
+
+
+def _first(
+    recipe: VlmRecipe,
+    connector: QFormerConnector,
+    encoder: DepthsEncoder,
+    sources: list[Source],
+    stage: Stage,
+    *,
+    quiet: bool,
+) -> None:
+    """BLIP-2's stage 1, on all sources with captions."""
+    assert isinstance(recipe.connector, QFormerShape)
+    qformer = connector.qformer
+    assert qformer.words is not None
+    qformer.words.requires_grad_(False)  # they are the text encoder's, and most of the parameters
+    stage1 = Stage1(qformer, start_token=connector.config.vocabulary - 1)
+    tokenizer = load_tokenizer(resolve(recipe.connector.start), max_tokens=CAPTION_TOKENS)
+    captioned = [source for source in sources if any(q.kind == "describe" for q in source.pictures.asked[0])]
+    train_stage1(stage1, tokenizer, encoder, captioned, stage, recipe.seed, quiet=quiet)

@@ -50,7 +50,7 @@ def commonest_answers(sources: Sequence[Source]) -> dict[str, str]:
     """Of each kind of question, the answer given most often in training."""
     times: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for source in sources:
-        for asked in source.pictures.asked:
+        for asked in () if source.imagined else source.pictures.asked:
             for question in asked:
                 times[question.kind][question.answer] += 1
     return {kind: counter.most_common(1)[0][0] for kind, counter in times.items()}

@@ -6,7 +6,8 @@ Split by source file: the stamps held out, whole, show things that training sees
 import hashlib
 import json
 import random
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,9 +25,9 @@ from isthmus.checkpoints.cache import cache_folder, written_whole
 from isthmus.images.views import Picture
 from isthmus.progress import progress
 from isthmus.training.data.augmentation import WHITE, augmented, on_colour
-from isthmus.training.data.names import common_names, is_lettering
+from isthmus.training.data.names import common_names, endings, is_lettering, shared_name
 from isthmus.training.data.questions import Question, questions, questions_of_one
-from isthmus.training.data.scenes import SIDE, Cutout, compose
+from isthmus.training.data.scenes import SIDE, Cutout, compose, ground
 from isthmus.training.data.sources import Sample, render
 from isthmus.vision.depths import DepthsEncoder
 
@@ -63,7 +64,8 @@ class Split:
 def split_files(stamps: Sequence[Sample], others: Sequence[Sample]) -> Split:
     """A fifth of the files of each head noun that several stamps share; PNG and SVG of one drawing are one file.
 
-    Fixed by the files' names, so that every run and every model holds out the same.
+    Fixed by the files' names, so that every run and every model holds out the same. What each is called is the part of
+    its name that several drawings to train on share.
     """
     named = common_names([*stamps, *others])
     times: defaultdict[str, int] = defaultdict(int)
@@ -86,7 +88,12 @@ def split_files(stamps: Sequence[Sample], others: Sequence[Sample]) -> Split:
         for sample, name in named.items()
         if sample not in held and sample not in chosen and (sample.source == "stamps" or times[name] <= SHARED)
     }
-    return Split(train, chosen, held)
+    bearing = Counter(
+        ending for _, ending in {(_drawing(s), ending) for s, name in train.items() for ending in endings(name)}
+    )
+    return Split(
+        *({sample: shared_name(name, bearing) for sample, name in part.items()} for part in (train, chosen, held))
+    )
 
 
 def singles(
@@ -144,6 +151,19 @@ def scenes(
     return Pictures(stored, tuple(tuple(Question(*each) for each in one) for one in told), ("",) * count)
 
 
+def grounds(encoder: DepthsEncoder, count: int, photographs: Sequence[Path], *, quiet: bool = False) -> Pictures:
+    """Scenes with nothing in them, in which a class may be imagined."""
+
+    def draw(seed: int) -> Image.Image:
+        return ground(random.Random(f"ground {seed}"), photographs, SIDE)
+
+    key = ["grounds", count, [str(path) for path in photographs]]
+    images = map_threads(draw, range(count))
+    stored = _kept(encoder, key, lambda: _encoded(encoder, "grounds", count, images, quiet=quiet))
+    nothing = questions_of_one("nothing", ("anything",), 0)
+    return Pictures(stored, (tuple(nothing),) * count, ("",) * count)
+
+
 def easy_vqa(encoder: DepthsEncoder, part: str, *, quiet: bool = False) -> Pictures:
     """The pictures of easy-vqa with their questions; part "train" or "test". Raises MissingPart."""
     from isthmus.errors import MissingPart
@@ -157,6 +177,9 @@ def easy_vqa(encoder: DepthsEncoder, part: str, *, quiet: bool = False) -> Pictu
     asked: defaultdict[int, list[Question]] = defaultdict(list)
     for text, answer, number in zip(texts, answers, ids, strict=True):
         asked[number].append(Question("easy-vqa", text[0].upper() + text[1:], answer))
+    if part == "train":
+        for of_one in asked.values():
+            of_one += _shape_told(of_one)
     order = sorted(asked)
 
     def draw(number: int) -> Image.Image:
@@ -169,6 +192,15 @@ def easy_vqa(encoder: DepthsEncoder, part: str, *, quiet: bool = False) -> Pictu
         lambda: _encoded(encoder, f"easy-vqa {part}", len(order), map_threads(draw, order), quiet=quiet),
     )
     return Pictures(stored, tuple(tuple(asked[number]) for number in order), ("",) * len(order))
+
+
+def _shape_told(asked: Sequence[Question]) -> list[Question]:
+    """What easy-vqa's open questions and their answers tell together: "blue rectangle"."""
+    open_ones = " ".join(f"{q.text} {q.answer}".lower() for q in asked if q.text.startswith("What"))
+    said = set(re.findall(r"[a-z]+", open_ones))
+    colour = next((c for c in ("teal", "black", "green", "blue", "gray", "yellow", "red", "brown") if c in said), None)
+    shape = next((s for s in ("rectangle", "circle", "triangle") if s in said), None)
+    return [Question("list", "List what you see.", f"{colour} {shape}")] if colour and shape else []
 
 
 def map_threads(draw: Callable[[Thing], Image.Image], jobs: Sequence[Thing]) -> Iterator[Image.Image]:

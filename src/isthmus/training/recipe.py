@@ -56,7 +56,8 @@ class EmbedderRecipe:
 class Stage:
     """One stage of training: AdamW, warm-up, then a cosine down to nothing.
 
-    `questions`: of one picture, at most; `kinds`: which are asked (empty: all). Stage 1 of BLIP-2 asks none: its
+    `feature_dropout`: share of the encoder's channels left out, others for each picture; `questions`: of one picture,
+    at most; `kinds`: which are asked (empty: all). Stage 1 of BLIP-2 asks none: its
     captions are the answers of the kind "describe".
     """
 
@@ -66,6 +67,7 @@ class Stage:
     rate: Rate
     weight_decay: Share = 0.05
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    feature_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     questions: Count = 6
     kinds: tuple[Literal[KINDS], ...] = ()  # type: ignore[valid-type]  # a tuple of texts, known at run time
 
@@ -91,7 +93,8 @@ class MlpShape:
 class VlmRecipe:
     """A default model that answers about pictures; recipes/vlm.yaml says what each field means.
 
-    With a Q-Former `first` is BLIP-2's stage 1, without a language model; with an MLP it is LLaVA's alignment.
+    With a Q-Former `first` is BLIP-2's stage 1, without a language model; with an MLP it is LLaVA's alignment. In
+    `words`, between the two, the connector learns the language model's words, without running it (training/words.py).
     """
 
     __pydantic_config__ = STRICT
@@ -108,6 +111,7 @@ class VlmRecipe:
     scenes: Count
     openmoji: str | None
     first: Stage | None
+    words: Stage | None
     second: Stage
 
 

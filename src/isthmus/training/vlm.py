@@ -7,7 +7,7 @@ an MLP learns to caption (align), then to answer (instruct). In both, only the c
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +81,7 @@ def train_stage1(
                     told.append(caption)
             ids = tokenizer(told)
             same = torch.tensor([captions.setdefault(caption, len(captions)) for caption in told])
-            features = features_of_drawn(encoder, drawn)
+            features = features_of_drawn(encoder, drawn, stage.feature_dropout)
             with torch.autocast(encoder.classes.device.type, torch.bfloat16):
                 losses = stage1(features, Text(ids.ids, ids.mask), same)
             update(losses.total, stage1, optimiser, schedule)
@@ -120,7 +120,7 @@ def train_answers(
                     chosen = rng.sample(fitting, min(stage.questions, len(fitting)))
                     drawn.append(each)
                     groups.append([asked(question) for question in chosen])
-            features = features_of_drawn(encoder, drawn)
+            features = features_of_drawn(encoder, drawn, stage.feature_dropout)
             with torch.autocast(encoder.classes.device.type, torch.bfloat16):
                 tokens = model.connect(features)
                 loss = forward_branches(model, groups, tokens).loss
@@ -165,9 +165,14 @@ def draw(rng: random.Random, sources: Sequence[Source], count: int) -> list[Draw
     return drawn
 
 
-def features_of_drawn(encoder: DepthsEncoder, drawn: Sequence[Drawn]) -> Features:
+def features_of_drawn(encoder: DepthsEncoder, drawn: Sequence[Drawn], dropout: float) -> Features:
+    """`dropout`: share of the channels that are zero in all of a picture's tokens, the others raised to make up."""
     stored = torch.stack([each.stored for each in drawn]).to(encoder.classes.device)
-    return features_of(encoder, stored, torch.tensor([each.imagined for each in drawn]))
+    features = features_of(encoder, stored, torch.tensor([each.imagined for each in drawn]))
+    if not dropout:
+        return features
+    kept = torch.empty_like(features.tokens[:, :1]).bernoulli_(1 - dropout) / (1 - dropout)
+    return replace(features, tokens=features.tokens * kept)
 
 
 def optimiser_of(module: nn.Module, stage: Stage) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
@@ -176,7 +181,7 @@ def optimiser_of(module: nn.Module, stage: Stage) -> tuple[torch.optim.Optimizer
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": stage.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    optimiser = torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, stage.rate, stage.steps, pct_start=stage.warmup, cycle_momentum=False
     )

@@ -1,9 +1,8 @@
 """A connector learns the language model's own words, without the language model being run.
 
-The tokens it makes of a picture are read as guesses at words, in the language model's embedding space; CTC asks that
-some reading of them, in order and with pauses, is the caption. So the language model is handed a blurred caption in
-words it knows, from which it learns to answer in few steps; and a step of this costs no language model at all.
-Source of the loss: CTC (Graves et al., 2006).
+Token by token, what it makes of a picture is to be the embedding of the caption's next word: so the language model is
+handed a blurred caption in words it knows, from which it learns to answer in few steps; and a step of this costs no
+language model at all. All words are guessed at once, as in Gu et al., 2018.
 
 Notation: B pictures, M connector tokens, W words, D width of the language model.
 """
@@ -24,7 +23,9 @@ from isthmus.vision.depths import DepthsEncoder
 from isthmus.vlm.model import VisionLanguageModel
 
 PAUSE = "\n"
-"""The word that stands for CTC's blank: it says nothing."""
+"""Stands behind the caption, up to the last token: it says nothing."""
+PAUSES = 0.1
+"""What a pause weighs in the loss, but for the first, where a word weighs 1."""
 
 
 class Words:
@@ -43,24 +44,28 @@ class Words:
         self.table = rows[torch.tensor(ids, device=rows.device)].float()  # [W, D], the pause first
 
     def loss(self, tokens: Tensor, captions: Sequence[str]) -> Tensor:
-        """CTC of tokens [B, M, D] against the captions. A caption longer than M words counts nothing."""
-        targets = [self._targets[caption] for caption in captions]
-        flat = torch.tensor(list(chain.from_iterable(targets)))
-        lengths = torch.tensor([len(row) for row in targets])
-        chances = self.scores(tokens).log_softmax(-1).transpose(0, 1)
-        spans = torch.full((len(captions),), tokens.shape[1])
-        return F.ctc_loss(chances, flat.to(tokens.device), spans, lengths, zero_infinity=True)
+        """Cross entropy of tokens [B, M, D], each over all words. Captions longer than M are cut."""
+        m = tokens.shape[1]
+        targets, weights = torch.zeros(len(captions), m, dtype=torch.long), torch.full((len(captions), m), PAUSES)
+        for row, caption in enumerate(captions):
+            said = self._targets[caption][:m]
+            targets[row, : len(said)] = torch.tensor(said)
+            weights[row, : len(said) + 1] = 1
+        targets, weights = targets.to(tokens.device), weights.to(tokens.device)
+        apart = F.cross_entropy(self.scores(tokens).flatten(0, 1), targets.flatten(), reduction="none")
+        return (apart * weights.flatten()).sum() / weights.sum()
 
     def scores(self, tokens: Tensor) -> Tensor:
         """[B, M, D] -> [B, M, W]: minus half the squared distance to each word, but for what all words share."""
         with torch.autocast(tokens.device.type, enabled=False):
-            return tokens.float() @ self.table.T - self.table.square().sum(1) / 2
+            scores: Tensor = tokens.float() @ self.table.T - self.table.square().sum(1) / 2
+            return scores
 
 
 def caption_of(asked: Sequence[Question]) -> str | None:
     """What is to be said of a picture: the list of what is where, or the name of the one thing there is."""
     told = {question.kind: question.answer for question in asked}
-    return told.get("list", told.get("what"))
+    return told.get("list") or told.get("what")
 
 
 def train_words(
@@ -76,7 +81,7 @@ def train_words(
     """Trains the connector so that its tokens say what the picture shows."""
     rng = random.Random(f"words {seed}")
     torch.manual_seed(seed)
-    spoken = [source for source in sources if caption_of(source.pictures.asked[0]) is not None]
+    spoken = [source for source in sources if any(map(caption_of, source.pictures.asked))]
     captions = {caption_of(asked) for source in spoken for asked in source.pictures.asked}
     words = Words(model, {c for c in captions if c} | {name for source in spoken for name in source.imagined})
     optimiser, schedule = optimiser_of(model.connector, stage)
@@ -84,8 +89,8 @@ def train_words(
     mean = 0.0
     with progress("words", stage.steps, "steps", quiet=quiet) as reporter:
         for step in range(stage.steps):
-            drawn = draw(rng, spoken, stage.batch)
-            features = features_of_drawn(encoder, drawn)
+            drawn = [each for each in draw(rng, spoken, stage.batch) if caption_of(each.asked)]
+            features = features_of_drawn(encoder, drawn, stage.feature_dropout)
             with torch.autocast(encoder.classes.device.type, torch.bfloat16):
                 tokens = model.connect(features).tokens
             loss = words.loss(tokens, [caption_of(each.asked) or "" for each in drawn])

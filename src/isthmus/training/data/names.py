@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from isthmus.training.data.sources import Sample
 
@@ -55,6 +55,20 @@ def common_names(samples: Sequence[Sample], *, least: int = 3) -> dict[Sample, s
         if name and all(used[word] >= least for word in re.findall(r"[^\W\d_]+", name)):
             named[sample] = name
     return named
+
+
+def shared_name(name: str, drawings: Mapping[str, int]) -> str:
+    """The longest ending of the name that at least two drawings bear: "toy rocket" -> "rocket" where only one rocket is
+    a toy. What a single drawing is called beside cannot be learned from it. `drawings`: of each ending, how many."""
+    if is_lettering(name):
+        return name
+    return next((ending for ending in endings(name) if drawings.get(ending, 0) >= 2), name)
+
+
+def endings(name: str) -> list[str]:
+    """ "toy rocket" -> "toy rocket", "rocket"."""
+    words = name.split()
+    return [" ".join(words[at:]) for at in range(len(words))]
 
 
 def same_thing(said: str, name: str) -> bool:

@@ -69,7 +69,7 @@ def compose(
     and sometimes another beside them.
     """
     rng = random.Random(f"scene {seed}")
-    scene = _ground(rng, grounds, side)
+    scene = ground(rng, grounds, side)
     match rng.randrange(3):
         case 0:
             chosen = [rng.choice(cutouts)]
@@ -150,7 +150,7 @@ def _rendered(sample: Sample) -> Image.Image:
     return image.crop(image.getchannel("A").point(lambda a: 255 if a > 16 else 0).getbbox())
 
 
-def _ground(rng: random.Random, grounds: Sequence[Path], side: int) -> Image.Image:
+def ground(rng: random.Random, grounds: Sequence[Path], side: int) -> Image.Image:
     """A part of a photograph, or a plain colour, a gradient, soft blotches; RGB, side x side."""
     if grounds and rng.random() < 0.4:
         photo = _photograph(rng.choice(grounds))
