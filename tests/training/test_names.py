@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.training.data.names import common_names, name_of, same_thing
+from isthmus.training.data.names import common_names, name_of, same_thing, shared_name
 from isthmus.training.data.sources import Sample
 from isthmus.training.pictures import split_files
 
@@ -19,6 +19,8 @@ from isthmus.training.pictures import split_files
         ("A pair of sunglasses.", "sunglasses"),
         ("The letter Q.", "letter q"),
         ("A wizard's hat.", "wizard's hat"),
+        ("It's a cep.", "cep"),
+        ("Eat your bread.", ""),
         ("A very small old house", ""),
         ("1 Euro", ""),
         ("", ""),
@@ -67,3 +69,30 @@ def test_no_drawing_stands_on_two_sides_and_all_held_names_are_trained() -> None
     heads = {name.split()[-1] for name in split.train.values()}
     assert {name.split()[-1] for name in (split.held | split.chosen).values()} <= heads
     assert split == split_files(list(reversed(stamps)), [])
+
+
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [
+        ("toy rocket", "rocket"),
+        ("red toy rocket", "rocket"),
+        ("fire truck", "fire truck"),
+        ("inukshuk", "inukshuk"),
+        ("odd inukshuk", "odd inukshuk"),
+        ("letter q", "letter q"),
+    ],
+)
+def test_a_name_is_cut_to_what_several_drawings_bear(name: str, shared: str) -> None:
+    bearing = {"rocket": 3, "toy rocket": 1, "fire truck": 2, "truck": 9, "inukshuk": 1, "q": 4}
+    assert shared_name(name, bearing) == shared
+
+
+def test_names_are_shared_by_drawings_to_train_on_alone() -> None:
+    """What is held out teaches no name, and a drawing's files are one drawing."""
+    files = [Sample("stamps", Path(f"{name}{n}.png"), (name,), name) for name in ("cat", "hat") for n in range(5)]
+    twins = [Sample("stamps", Path(f"top.{kind}"), ("top hat",), "top hat") for kind in ("png", "svg", "gif")]
+    red = [Sample("emoji", Path(f"red{n}.svg"), ("red cat",), "red cat") for n in range(3)]
+    split = split_files([*files, *twins], red)
+    assert {said for sample, said in split.train.items() if sample.source == "emoji"} == {"red cat"}
+    named = {sample: said for part in (split.train, split.chosen, split.held) for sample, said in part.items()}
+    assert {named[sample] for sample in twins} == {"hat"}

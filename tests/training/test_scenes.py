@@ -80,6 +80,12 @@ def answered(scene: Scene, names: list[str], question: Question) -> bool:
             return {each.colour for each in scene.things if each.name == mentioned[0]} == {question.answer}
         case "is there":
             return question.answer == ("yes" if mentioned[0] in names else "no")
+        case "list":
+            parts = question.answer.split(", ")
+            alone = [thing for thing in scene.things if names.count(thing.name) == 1]
+            return len(parts) == len(set(names)) and all(
+                any(thing.name in part and part.endswith(place_of(scene, thing)) for part in parts) for thing in alone
+            )
         case "describe":
             return question.answer == told(scene) and all(name in question.answer for name in names)
     return False

@@ -79,6 +79,13 @@ def test_what_is_imagined_is_what_the_classifier_then_sees(encoder: DepthsEncode
             assert torch.equal(plain[row, :, WIDTH : WIDTH + 100], imagined[row, :, WIDTH : WIDTH + 100])
 
 
+def test_a_larger_size_sees_more_cells_and_is_another_encoder(encoder: DepthsEncoder) -> None:
+    larger = DepthsEncoder(load_efficientnet(resolve("default/efficientnet-lite0"), size=288), encoder.classes)
+    assert larger.encode([noise(larger, 0)[0]]).tokens.shape == (1, OVERVIEWS + 81, encoder.width)
+    assert larger.num_tokens == OVERVIEWS + 81
+    assert larger.fingerprint != encoder.fingerprint
+
+
 def test_other_class_vectors_are_another_encoder(encoder: DepthsEncoder) -> None:
     assert DepthsEncoder(encoder.base, encoder.classes).fingerprint == encoder.fingerprint
     assert DepthsEncoder(encoder.base, -encoder.classes).fingerprint != encoder.fingerprint
