@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 
 import torch
-from benchmarks.machine import machine, show
+from benchmarks.machine import show
 from scipy.stats import t as student
 from tests.photographs import PHOTOGRAPHS, photograph
 
@@ -25,6 +25,7 @@ from isthmus.checkpoints import resolve
 from isthmus.contrastive.default import Heads
 from isthmus.contrastive.sentence import SentenceEncoder, load_minilm
 from isthmus.images.open import open_picture
+from isthmus.machine import machine
 from isthmus.training.embedder import measure, read_sources, split_stamps, train_heads
 from isthmus.training.features import encode_pictures
 from isthmus.training.recipe import read_recipe

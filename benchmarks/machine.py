@@ -1,29 +1,9 @@
-"""What a benchmark ran on, and how its figures are printed."""
+"""How a benchmark's figures are printed, and what they were measured on."""
 
 import json
-import os
-import platform
 from collections.abc import Sequence
-from pathlib import Path
 
-import torch
-
-
-def machine() -> dict[str, object]:
-    """Class of machine: never its name."""
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
-        if info.exists()
-        else []
-    )
-    return {
-        "processor": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "torch": torch.__version__,
-        "torch_threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-    }
+from isthmus.machine import machine
 
 
 def show(title: str, rows: Sequence[dict[str, object]], notes: Sequence[str], as_json: bool) -> None:

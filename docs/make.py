@@ -1,10 +1,10 @@
-"""Writes what the docs show of measurements: the model card of the default embedder.
+"""Writes what the docs show of measurements: the model cards of the default parts that are trained here.
 
-    python docs/make.py            # writes docs/models/embedder.md
-    python docs/make.py --check    # exits 1 where the card is not what the measurements say
+    python docs/make.py            # writes docs/models/*.md
+    python docs/make.py --check    # exits 1 where a card is not what the measurements say
 
-Reads the config.json beside the weights (written by training) and docs/models/embedder.json (written by
-`python -m benchmarks.embedder --json FILE`).
+Reads the config.json beside the weights (written by training) and, for the embedder, docs/models/embedder.json (written
+by `python -m benchmarks.embedder --json FILE`).
 """
 
 import json
@@ -13,17 +13,118 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-WEIGHTS = ROOT / "src/isthmus/weights/embedder"
-CARD, FIGURES = ROOT / "docs/models/embedder.md", ROOT / "docs/models/embedder.json"
+WEIGHTS = ROOT / "src/isthmus/weights"
+CARDS = ROOT / "docs/models"
 
 
 def main() -> None:
-    card = embedder_card(json.loads((WEIGHTS / "config.json").read_text()), json.loads(FIGURES.read_text()))
-    if "--check" in sys.argv[1:]:
-        if not CARD.is_file() or CARD.read_text() != card:
-            sys.exit(f"{CARD} is not what the measurements say: run `make docs`")
-    else:
-        CARD.write_text(card)
+    figures = json.loads((CARDS / "embedder.json").read_text())
+    cards = {"embedder": embedder_card(_config("embedder"), figures), "vlm": vlm_card(_config("vlm"))}
+    for name, card in cards.items():
+        path = CARDS / f"{name}.md"
+        if "--check" not in sys.argv[1:]:
+            path.write_text(card)
+        elif not path.is_file() or path.read_text() != card:
+            sys.exit(f"{path} is not what the measurements say: run `make docs`")
+
+
+def _config(name: str) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((WEIGHTS / name / "config.json").read_text())
+    return config
+
+
+SETS = {
+    "stamps": "pictures of one thing: stamps of which no file was trained on, each of a kind that was",
+    "scenes": "scenes composed of those stamps, on photographs and drawn grounds of their own",
+    "easy-vqa": "easy-vqa's own test pictures",
+}
+
+
+def vlm_card(config: dict[str, Any]) -> str:
+    recipe, here = config["lineage"]["recipe"], config["lineage"]["machine"]
+    tables = "\n\n".join(_answers(SETS[name], figures) for name, figures in config["measured"].items())
+    sources = "; ".join(
+        f"{name} (share {entry['share']}" + (f", {entry['views']} views)" if entry["views"] > 1 else ")")
+        for name, entry in recipe["sources"].items()
+    )
+    size = (WEIGHTS / "vlm/model.safetensors").stat().st_size
+    stages = "\n".join(
+        f"| {told} | {stage['steps']} | {stage['batch']} | {stage['rate']} |"
+        for told, stage in (
+            ("stage 1: contrast, matching, captions (no language model)", recipe["first"]),
+            ("words: its tokens become the caption's words (no language model)", recipe["words"]),
+            ("stage 2: the language model's loss on the answers", recipe["second"]),
+        )
+    )
+    return f"""# Model card: default/vlm
+
+*Written by `make docs` from the measurements in `src/isthmus/weights/vlm/config.json`.*
+
+Questions about pictures, answered in a few words. A frozen encoder ({config["encoder"]["name"]}, read at all depths at
+{config["encoder"]["size"]} pixels) and a frozen language model ({config["language_model"]["name"]}); between them a
+Q-Former of {config["connector"]["layers"]} layers, {config["connector"]["width"]} wide, whose {config["connector"]["queries"]}
+queries are what the language model sees ({size / 1e6:.1f} MB, half precision). Frozen is meant to the bit: the SHA-256 of both
+before training, `{config["lineage"]["seal"][:16]}…`, was found again behind it.
+
+## What it was trained on
+
+{sources}; {recipe["scenes"]} scenes; seed {recipe["seed"]}. Stamps are Debian's `tuxpaint-stamps-default` (GPL-2), clip art
+`openclipart-svg` (public domain), emoji OpenMoji 17 (CC-BY-SA-4.0), glyphs the DejaVu fonts of matplotlib, grounds the
+photographs of `lomiri-wallpapers`, easy-vqa the package of that name (MIT). None of these pictures is in this project.
+"imagined" are empty scenes in whose features one of the encoder's thousand classes is imagined, so that photographs of
+common things are named though none was trained on.
+
+| | steps | batch | rate |
+|---|---|---|---|
+{stages}
+
+    isthmus train recipes/vlm.yaml --out vlm
+
+## What it scores on what it never saw
+
+Share of answers that are the expected one word for word, or, where it says *named*, whose answer names the thing ("apple"
+for a red apple); 95 % bootstrap interval over questions. **Blind**: a model trained like it on the same questions with
+learned tokens in the picture's place, so it answers as well as can be guessed. **Another picture**: this model, shown
+the picture of another question. **Commonest**: if the commonest answer of each kind were given always.
+
+{tables}
+
+Measured on {here["date"]}: {here["processor"]}, {here["cores"]} cores, torch {here["torch"]}, Python {here["python"]}.
+
+## Limits
+
+It was trained on drawings and compositions in a few hundred words: it answers in one to five words of English, knows what
+is common, and reads no text beyond single letters. What it says is a guess in the style of its training, also where it is wrong.
+The parts it stands on carry the biases of ImageNet and of the web.
+
+Licence: Apache-2.0 for the connector; the frozen parts are Apache-2.0 (`isthmus models`).
+"""
+
+
+def _answers(told: str, figures: dict[str, dict[str, float]]) -> str:
+    """A table of one set, a row for each kind of question."""
+
+    def share(key: str, *, interval: bool = False) -> str:
+        entry = figures.get(key)
+        if entry is None:
+            return ""
+        return f"{entry['value']:.3f}" + (f" [{entry['low']:.3f}, {entry['high']:.3f}]" if interval else "")
+
+    kinds = [key for key in figures if "," not in key]
+    if len(kinds) == 2:
+        kinds = kinds[:1]  # one kind and "all" are the same
+    rows = []
+    for kind in kinds:
+        cells = [share(kind, interval=True), share(f"{kind}, above blind", interval=True)]
+        cells += [share(f"{kind}, {control}") for control in ("blind", "another picture", "commonest")]
+        rows.append(f"| {kind} | " + " | ".join(cells) + " |")
+        if f"{kind}, named" in figures:
+            cells = [share(f"{kind}, named", interval=True), "", share(f"{kind}, named, blind"), "", ""]
+            rows.append(f"| {kind}, *named* | " + " | ".join(cells) + " |")
+    return (
+        f"**{told[0].upper()}{told[1:]}**\n\n| | right | above blind | blind | another picture | commonest |\n"
+        "|---|---|---|---|---|---|\n" + "\n".join(rows)
+    )
 
 
 def embedder_card(config: dict[str, Any], figures: dict[str, Any]) -> str:
@@ -39,7 +140,7 @@ def embedder_card(config: dict[str, Any], figures: dict[str, Any]) -> str:
     sources = "; ".join(
         f"{name} (share {entry['share']}, {entry['views']} views)" for name, entry in recipe["sources"].items()
     )
-    size = (WEIGHTS / "model.safetensors").stat().st_size
+    size = (WEIGHTS / "embedder/model.safetensors").stat().st_size
     return f"""# Model card: default/embedder
 
 *Written by `make docs` from the measurements in `src/isthmus/weights/embedder/config.json` and

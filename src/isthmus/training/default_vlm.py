@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 
 import torch
@@ -22,14 +23,16 @@ from isthmus.contrastive.metrics import Interval
 from isthmus.contrastive.sentence import load_minilm
 from isthmus.contrastive.tokenizer import load_tokenizer
 from isthmus.errors import InputError
+from isthmus.machine import machine
 from isthmus.threads import keep_memory
+from isthmus.training.blind import BlindConnector
 from isthmus.training.data.sources import clipart, emoji, emoji_folder, glyphs, photographs, stamps
 from isthmus.training.embedder import class_vectors
 from isthmus.training.measure import commonest_answers, measure
 from isthmus.training.pictures import Pictures, Split, easy_vqa, grounds, scenes, singles, split_files
 from isthmus.training.recipe import MlpShape, QFormerShape, Stage, VlmRecipe
 from isthmus.training.vlm import Source, train_answers, train_stage1
-from isthmus.training.words import train_words
+from isthmus.training.words import PAUSE, train_words
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vision.imagenet import imagenet_classes
@@ -143,12 +146,22 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
     with stages("second", connector) as run:
         if run:
             train_answers(model, encoder, sources, recipe.second, recipe.seed + 1, quiet=quiet)
+    blind = None
+    if recipe.blind is not None:
+        rows = language.model.get_input_embeddings().weight
+        pause = rows[torch.tensor(language.tokenizer(PAUSE)["input_ids"], device=rows.device)]
+        guesser = BlindConnector(encoder.width, pause.expand(model.connector.num_tokens(encoder.num_tokens), -1))
+        blind = VisionLanguageModel(encoder, guesser, language.model, language.tokenizer, ChatML())
+        with stages("blind", guesser) as run:
+            if run:
+                train_answers(blind, encoder, sources, recipe.blind, recipe.seed + 2, quiet=quiet)
     require_seal(before, encoder.base.net, language.model)
-    figures = measure(model, encoder, workshop.held(), commonest_answers(sources))
+    figures = measure(model, encoder, workshop.held(), blind=blind, commonest=commonest_answers(sources))
     about = {
         "lineage": {
             "recipe": asdict(recipe),
             "seal": before,
+            "machine": {**machine(), "date": date.today().isoformat()},
             "held_out": sorted(str(sample.path.name) for sample in workshop.split.held),
         },
         "measured": {name: {kind: asdict(f) for kind, f in each.items()} for name, each in figures.items()},
@@ -163,7 +176,7 @@ class _Stages:
     def __init__(self, recipe: VlmRecipe, folder: Path) -> None:
         self._left, self._folder = asdict(recipe), folder
         self._led: dict[str, object] = {
-            key: self._left.pop(key) for key in tuple(self._left) if key not in ("first", "words", "second")
+            key: self._left.pop(key) for key in tuple(self._left) if key not in ("first", "words", "second", "blind")
         }
 
     @contextmanager

@@ -16,27 +16,39 @@ from isthmus.vlm.branches import forward_branches
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.sequence import Sample
 
-Control: TypeAlias = Literal["", "blind", "another picture"]
-"""What the model is shown: the picture, nothing (its tokens are zeros), or the picture of the next question."""
+Control: TypeAlias = Literal["", "another picture"]
+"""What the model is shown: the picture, or that of the next question."""
 NAMING = ("what", "which")
 """Kinds of questions whose answer is a name: "apple" names a red apple too."""
 LONGEST_NAME = 8
 
 
 def measure(
-    model: VisionLanguageModel, encoder: DepthsEncoder, held: Mapping[str, Pictures], commonest: Mapping[str, str]
+    model: VisionLanguageModel,
+    encoder: DepthsEncoder,
+    held: Mapping[str, Pictures],
+    *,
+    blind: VisionLanguageModel | None,
+    commonest: Mapping[str, str],
 ) -> dict[str, dict[str, Interval]]:
-    """For each set, by kind of question and "all": the share answered exactly; the same "…, blind", "…, another
-    picture", and "…, commonest": if each kind's commonest answer in training were given. "what, named": the share
-    whose answer names the thing (`same_thing`). Intervals by bootstrap over questions."""
+    """For each set, by kind of question and "all": the share answered exactly; the same "…, blind", by a model trained
+    without pictures, and "…, above blind", question by question; "…, another picture"; "…, commonest": if each kind's
+    commonest answer in training were given. "what, named": the share whose answer names the thing (`same_thing`), and
+    the blind model's. Intervals by bootstrap over questions."""
     found: dict[str, dict[str, Interval]] = {}
-    controls: tuple[Control, ...] = ("", "blind", "another picture")
     for name, pictures in held.items():
-        right: dict[str, list[bool]] = {}
-        for control in controls:
-            told = f", {control}" if control else ""
-            exact = exact_answers(model, encoder, pictures, control=control)
-            right |= {kind + told: answers for kind, answers in _with_all(exact).items()}
+        right: dict[str, Sequence[float]] = {}
+        exact = _with_all(exact_answers(model, encoder, pictures))
+        other = _with_all(exact_answers(model, encoder, pictures, control="another picture"))
+        right |= exact | {f"{kind}, another picture": answers for kind, answers in other.items()}
+        if blind is not None:
+            unseen = _with_all(exact_answers(blind, encoder, pictures))
+            right |= {f"{kind}, blind": answers for kind, answers in unseen.items()}
+            right |= {
+                f"{kind}, above blind": [a - b for a, b in zip(answers, unseen[kind], strict=True)]
+                for kind, answers in exact.items()
+            }
+            right |= {f"{kind}, named, blind": answers for kind, answers in named(blind, encoder, pictures).items()}
         guessed: defaultdict[str, list[bool]] = defaultdict(list)
         for question in (question for asked in pictures.asked for question in asked):
             guessed[question.kind].append(question.answer == commonest.get(question.kind))
@@ -72,8 +84,6 @@ def exact_answers(
     for start in range(0, len(shown), batch):
         groups = [[asked(q) for q in each] for each in pictures.asked[start : start + batch]]
         tokens = model.connect(features_of(encoder, shown[start : start + batch].to(encoder.classes.device)))
-        if control == "blind":
-            tokens = Tokens(torch.zeros_like(tokens.tokens), tokens.mask)
         out = forward_branches(model, groups, tokens)
         right = out.logits.argmax(-1).eq(out.targets).tolist()
         at = 0

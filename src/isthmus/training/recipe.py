@@ -113,6 +113,9 @@ class VlmRecipe:
     first: Stage | None
     words: Stage | None
     second: Stage
+    blind: Stage | None
+    """Of the control that sees nothing: as many tokens as a picture has, the same for all, learn from the answers alone
+    what can be guessed."""
 
 
 Recipe: TypeAlias = Annotated[EmbedderRecipe | VlmRecipe, Field(discriminator="makes")]
