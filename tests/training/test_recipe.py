@@ -11,9 +11,10 @@ from isthmus.training.recipe import read_recipe
 SHIPPED = Path(__file__).parents[2] / "recipes" / "embedder.yaml"
 
 
-def test_the_shipped_recipe_reads_and_a_seed_replaces_its_own() -> None:
-    assert read_recipe(SHIPPED).seed != 77
-    assert read_recipe(SHIPPED, seed=77).seed == 77
+@pytest.mark.parametrize("path", sorted(SHIPPED.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_recipe_reads_and_a_seed_replaces_its_own(path: Path) -> None:
+    assert read_recipe(path).seed != 77
+    assert read_recipe(path, seed=77).seed == 77
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from isthmus.errors import InputError
 from isthmus.machine import machine
 from isthmus.threads import keep_memory
 from isthmus.training.blind import BlindConnector
-from isthmus.training.data.sources import clipart, emoji, emoji_folder, glyphs, photographs, stamps
+from isthmus.training.data.sources import STAMPS, clipart, emoji, emoji_folder, glyphs, photographs, stamps
 from isthmus.training.embedder import class_vectors
 from isthmus.training.measure import commonest_answers, measure
 from isthmus.training.pictures import Pictures, Split, easy_vqa, grounds, scenes, singles, split_files
@@ -162,7 +162,7 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
             "recipe": asdict(recipe),
             "seal": before,
             "machine": {**machine(), "date": date.today().isoformat()},
-            "held_out": sorted(str(sample.path.name) for sample in workshop.split.held),
+            "held_out": {str(s.path.relative_to(STAMPS)): said for s, said in workshop.split.held.items()},
         },
         "measured": {name: {kind: asdict(f) for kind, f in each.items()} for name, each in figures.items()},
     }

@@ -9,6 +9,7 @@ import torch
 from isthmus.connectors.connector import Tokens
 from isthmus.contrastive.metrics import Interval, bootstrap
 from isthmus.training.data.names import same_thing
+from isthmus.training.data.questions import CAPTIONS
 from isthmus.training.pictures import Pictures
 from isthmus.training.vlm import Asked, Source, features_of
 from isthmus.vision.depths import DepthsEncoder
@@ -31,10 +32,10 @@ def measure(
     blind: VisionLanguageModel | None,
     commonest: Mapping[str, str],
 ) -> dict[str, dict[str, Interval]]:
-    """For each set, by kind of question and "all": the share answered exactly; the same "…, blind", by a model trained
-    without pictures, and "…, above blind", question by question; "…, another picture"; "…, commonest": if each kind's
-    commonest answer in training were given. "what, named": the share whose answer names the thing (`same_thing`), and
-    the blind model's. Intervals by bootstrap over questions."""
+    """For each set, by kind of question and "all" (but CAPTIONS): the share answered exactly; the same "…, blind", by a
+    model trained without pictures, and "…, above blind", question by question; "…, another picture"; "…, commonest": if
+    each kind's commonest answer in training were given. "what, named": the share whose answer names the thing
+    (`same_thing`), and the blind model's. Intervals by bootstrap over questions."""
     found: dict[str, dict[str, Interval]] = {}
     for name, pictures in held.items():
         right: dict[str, Sequence[float]] = {}
@@ -131,4 +132,4 @@ def _written(model: VisionLanguageModel, prompts: Sequence[Sample], tokens: Toke
 
 
 def _with_all(right: Mapping[str, list[bool]]) -> dict[str, list[bool]]:
-    return {**right, "all": [each for answers in right.values() for each in answers]}
+    return {**right, "all": [each for kind, answers in right.items() if kind not in CAPTIONS for each in answers]}

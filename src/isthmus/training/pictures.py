@@ -26,7 +26,7 @@ from isthmus.images.views import Picture
 from isthmus.progress import progress
 from isthmus.training.data.augmentation import WHITE, augmented, on_colour
 from isthmus.training.data.names import common_names, endings, is_lettering, shared_name
-from isthmus.training.data.questions import Question, questions, questions_of_one
+from isthmus.training.data.questions import EASY_VQA, Question, questions, questions_of_one
 from isthmus.training.data.scenes import SIDE, Cutout, compose, ground
 from isthmus.training.data.sources import Sample, render
 from isthmus.vision.depths import DepthsEncoder
@@ -176,7 +176,7 @@ def easy_vqa(encoder: DepthsEncoder, part: str, *, quiet: bool = False) -> Pictu
     texts, answers, ids = package.get_train_questions() if part == "train" else package.get_test_questions()
     asked: defaultdict[int, list[Question]] = defaultdict(list)
     for text, answer, number in zip(texts, answers, ids, strict=True):
-        asked[number].append(Question("easy-vqa", text[0].upper() + text[1:], answer))
+        asked[number].append(Question(EASY_VQA, text[0].upper() + text[1:], answer))
     if part == "train":
         for of_one in asked.values():
             of_one += _shape_told(of_one)

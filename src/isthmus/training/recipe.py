@@ -9,7 +9,7 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from isthmus.errors import InputError
-from isthmus.training.data.questions import KINDS
+from isthmus.training.data.questions import EASY_VQA, KINDS
 
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Rate: TypeAlias = Annotated[float, Field(gt=0, le=1)]
@@ -69,7 +69,7 @@ class Stage:
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.05
     feature_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     questions: Count = 6
-    kinds: tuple[Literal[KINDS], ...] = ()  # type: ignore[valid-type]  # a tuple of texts, known at run time
+    kinds: tuple[Literal[(*KINDS, EASY_VQA)], ...] = ()  # type: ignore[valid-type]  # texts known at run time
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,15 @@ WORDINGS = {
     "describe": ("Describe the picture.", "What can be seen here?", "Write a caption."),
 }
 KINDS = tuple(WORDINGS)
+CAPTIONS = ("list", "describe")
+"""Kinds whose answers tell of the whole picture: figures over all questions leave them out."""
+EASY_VQA = "easy-vqa"
+"""The kind of that package's own questions."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """`kind` is one of KINDS."""
+    """`kind` is one of KINDS, or EASY_VQA."""
 
     kind: str
     text: str
