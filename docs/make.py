@@ -85,7 +85,7 @@ common things are named though none was trained on.
 Share of answers that are the expected one word for word, or, where it says *named*, whose answer names the thing ("apple"
 for a red apple); 95 % bootstrap interval over questions. **Blind**: a model trained like it on the same questions with
 learned tokens in the picture's place, so it answers as well as can be guessed. **Another picture**: this model, shown
-the picture of another question. **Commonest**: if the commonest answer of each kind were given always.
+the picture of another question. **Nearest caption**: the default embedder's, of all captions trained on. **Commonest**: if the commonest answer of each kind were given always.
 
 {tables}
 
@@ -120,6 +120,8 @@ def _answers(told: str, figures: dict[str, dict[str, float]]) -> str:
         rows.append(f"| {kind} | " + " | ".join(cells) + " |")
         if f"{kind}, named" in figures:
             cells = [share(f"{kind}, named", interval=True), "", share(f"{kind}, named, blind"), "", ""]
+            if retrieved := share(f"{kind}, named, nearest caption"):
+                cells[0] += f"; nearest caption {retrieved}"
             rows.append(f"| {kind}, *named* | " + " | ".join(cells) + " |")
     return (
         f"**{told[0].upper()}{told[1:]}**\n\n| | right | above blind | blind | another picture | commonest |\n"

@@ -28,7 +28,7 @@ from isthmus.threads import keep_memory
 from isthmus.training.blind import BlindConnector
 from isthmus.training.data.sources import STAMPS, clipart, emoji, emoji_folder, glyphs, photographs, stamps
 from isthmus.training.embedder import class_vectors
-from isthmus.training.measure import commonest_answers, measure
+from isthmus.training.measure import commonest_answers, measure, nearest_captions
 from isthmus.training.pictures import Pictures, Split, easy_vqa, grounds, scenes, singles, split_files
 from isthmus.training.recipe import MlpShape, QFormerShape, Stage, VlmRecipe
 from isthmus.training.vlm import Source, train_answers, train_stage1
@@ -157,6 +157,7 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
                 train_answers(blind, encoder, sources, recipe.blind, recipe.seed + 2, quiet=quiet)
     require_seal(before, encoder.base.net, language.model)
     figures = measure(model, encoder, workshop.held(), blind=blind, commonest=commonest_answers(sources))
+    figures["stamps"]["what, named, nearest caption"] = nearest_captions(workshop.split)
     about = {
         "lineage": {
             "recipe": asdict(recipe),

@@ -7,10 +7,15 @@ from typing import Literal, TypeAlias
 import torch
 
 from isthmus.connectors.connector import Tokens
+from isthmus.contrastive.load import load_embedder
 from isthmus.contrastive.metrics import Interval, bootstrap
+from isthmus.images.views import Picture
+from isthmus.training.data.augmentation import WHITE, on_colour
 from isthmus.training.data.names import same_thing
-from isthmus.training.data.questions import CAPTIONS
-from isthmus.training.pictures import Pictures
+from isthmus.training.data.questions import CAPTIONS, with_article
+from isthmus.training.data.scenes import SIDE
+from isthmus.training.data.sources import render
+from isthmus.training.pictures import Pictures, Split
 from isthmus.training.vlm import Asked, Source, features_of
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vlm.branches import forward_branches
@@ -57,6 +62,21 @@ def measure(
         right |= {f"{kind}, named": answers for kind, answers in named(model, encoder, pictures).items()}
         found[name] = {kind: bootstrap(torch.tensor(answers).double(), seed=0) for kind, answers in right.items()}
     return found
+
+
+def nearest_captions(split: Split) -> Interval:
+    """The control that retrieves: the share of held-out stamps whose nearest caption, of all that training has, names
+    the thing, by the default embedder. (Some of these stamps are among those its heads were trained on.)"""
+    embedder = load_embedder()
+    captions = sorted(set(split.train.values()))
+    texts = embedder.texts([with_article(caption) for caption in captions])
+    views = []
+    for sample in split.held:
+        image = on_colour(render(sample, SIDE), WHITE)
+        views.append(embedder.fit(Picture(image, *image.size)))
+    nearest = (embedder.images(views) @ texts.T).argmax(1).tolist()
+    right = [same_thing(captions[at], name) for at, name in zip(nearest, split.held.values(), strict=True)]
+    return bootstrap(torch.tensor(right).double(), seed=0)
 
 
 def commonest_answers(sources: Sequence[Source]) -> dict[str, str]:
