@@ -1,7 +1,5 @@
 """Frozen features of captioned pictures: augmented, encoded once, kept in the cache."""
 
-import hashlib
-import json
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,17 +9,15 @@ from typing import TypeVar
 
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from isthmus.checkpoints.cache import cache_folder, written_whole
 from isthmus.errors import InputError
 from isthmus.images.views import Picture
 from isthmus.progress import progress
 from isthmus.training.data.augmentation import WHITE, augmented, on_colour
 from isthmus.training.data.rows import caption_of, in_a_row, things_of
 from isthmus.training.data.sources import Sample, render
+from isthmus.training.kept import kept
 from isthmus.vision.efficientnet import EfficientNetEncoder
 
 Thing = TypeVar("Thing")
@@ -85,17 +81,12 @@ def encode_pictures(encoder: EfficientNetEncoder, images: Sequence[Image.Image])
 
 
 def _kept(encoder: EfficientNetEncoder, key: list[object], make: Callable[[], Described]) -> Described:
-    """What `make` gives, from the cache where it was made before with the same key, encoder and augmentation."""
-    whole = json.dumps([encoder.fingerprint, AUGMENTATION, SIDE, *key])
-    path = cache_folder() / "features" / f"{hashlib.sha256(whole.encode()).hexdigest()[:32]}.safetensors"
-    try:
-        kept = load_file(path)
-        return Described(kept["features"], kept["picture"])
-    except (OSError, SafetensorError, KeyError):
-        made = make()  # not made yet, or damaged
-    with written_whole(path) as temporary:
-        save_file({"features": made.features, "picture": made.picture}, temporary)
-    return made
+    def tensors() -> dict[str, Tensor]:
+        made = make()
+        return {"features": made.features, "picture": made.picture}
+
+    read = kept([encoder.fingerprint, AUGMENTATION, SIDE, *key], tensors)
+    return Described(read["features"], read["picture"])
 
 
 def _encode(

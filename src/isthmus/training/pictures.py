@@ -17,11 +17,8 @@ from typing import TypeVar
 
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from isthmus.checkpoints.cache import cache_folder, written_whole
 from isthmus.images.views import Picture
 from isthmus.progress import progress
 from isthmus.training.data.augmentation import WHITE, augmented, on_colour
@@ -29,6 +26,7 @@ from isthmus.training.data.names import common_names, endings, is_lettering, sha
 from isthmus.training.data.questions import EASY_VQA, Question, questions, questions_of_one
 from isthmus.training.data.scenes import SIDE, Cutout, compose, ground
 from isthmus.training.data.sources import Sample, render
+from isthmus.training.kept import kept
 from isthmus.vision.depths import DepthsEncoder
 
 Thing = TypeVar("Thing")
@@ -229,18 +227,12 @@ def _kept(encoder: DepthsEncoder, key: list[object], make: Callable[[], Tensor])
 def _kept_with_words(
     encoder: DepthsEncoder, key: list[object], make: Callable[[], tuple[Tensor, list[list[list[str]]]]]
 ) -> tuple[Tensor, list[list[list[str]]]]:
-    """What `make` gives, from the cache where it was made before with the same key, encoder and drawing."""
-    whole = json.dumps([encoder.fingerprint, DRAWN, SIDE, *key])
-    path = cache_folder() / "features" / f"{hashlib.sha256(whole.encode()).hexdigest()[:32]}.safetensors"
-    try:
-        read = load_file(path)
-        return read["stored"], json.loads(bytes(read["words"].tolist()))
-    except (OSError, SafetensorError, KeyError, ValueError):
-        stored, words = make()  # not made yet, or damaged
-    with written_whole(path) as temporary:
-        said = torch.tensor(list(json.dumps(words).encode()), dtype=torch.uint8)
-        save_file({"stored": stored, "words": said}, temporary)
-    return stored, words
+    def tensors() -> dict[str, Tensor]:
+        stored, words = make()
+        return {"stored": stored, "words": torch.tensor(list(json.dumps(words).encode()), dtype=torch.uint8)}
+
+    read = kept([encoder.fingerprint, DRAWN, SIDE, *key], tensors)
+    return read["stored"], json.loads(bytes(read["words"].tolist()))
 
 
 def _head(name: str) -> str:
