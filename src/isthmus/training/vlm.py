@@ -17,7 +17,7 @@ from isthmus.connectors.objectives import Stage1
 from isthmus.contrastive.tokenizer import Tokenizer
 from isthmus.messages import assistant, user
 from isthmus.progress import progress
-from isthmus.training.data.questions import Question, questions_of_one
+from isthmus.training.data.questions import Question, as_typed, questions_of_one
 from isthmus.training.pictures import Pictures
 from isthmus.training.recipe import Stage
 from isthmus.vision.depths import DepthsEncoder
@@ -119,7 +119,7 @@ def train_answers(
                 if fitting:
                     chosen = rng.sample(fitting, min(stage.questions, len(fitting)))
                     drawn.append(each)
-                    groups.append([asked(question) for question in chosen])
+                    groups.append([asked(as_typed(question, rng)) for question in chosen])
             features = features_of_drawn(encoder, drawn, stage.feature_dropout)
             with torch.autocast(encoder.classes.device.type, torch.bfloat16):
                 tokens = model.connect(features)

@@ -5,7 +5,7 @@ Every kind asks in several wordings. Answers are as short as a person's; where a
 
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isthmus.training.data.scenes import Scene, Thing
 
@@ -94,6 +94,16 @@ def questions_of_one(name: str, names: Sequence[str], seed: int) -> list[Questio
         Question("is there", rng.choice(WORDINGS["is there"]).format(a_thing=with_article(name)), "yes"),
         Question("is there", rng.choice(WORDINGS["is there"]).format(a_thing=with_article(absent)), "no"),
     ]
+
+
+def as_typed(question: Question, rng: random.Random) -> Question:
+    """As people type it: a third of the time without the capital, now and then without the mark at the end."""
+    text = question.text
+    if rng.random() < 1 / 3:
+        text = text[0].lower() + text[1:]
+    if rng.random() < 0.1:
+        text = text.rstrip("?.")
+    return replace(question, text=text)
 
 
 def place_of(scene: Scene, thing: Thing) -> str:
