@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from isthmus.checkpoints import resolve
 from isthmus.messages import user
