@@ -1,14 +1,16 @@
 """Captioned pictures: what is read from installed packages, and how splits keep concepts apart."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.errors import MissingPart
-from isthmus.training.data.sources import Sample, clipart, concept_of, emoji, render, stamps
+from isthmus.training.data.sources import Sample, clipart, concept_of, emoji, glyphs, render, stamps
 from isthmus.training.embedder import split_stamps
 
 SVG = (
@@ -94,3 +96,18 @@ def test_svg_sizes_in_points_are_drawn(tmp_path: Path) -> None:
     image = render(Sample("clipart", tmp_path / "a.svg", ("a",), "a"), 64)
     assert max(image.size) == 64
     assert image.getpixel((10, 10)) == (255, 0, 0, 255)
+
+
+def test_glyphs_are_letters_and_digits_filled_and_outlined() -> None:
+    found = glyphs()
+    drawn = {(sample.path, sample.concept) for sample in found}
+    assert len(drawn) == len(found)
+    assert {sample.captions[0] for sample in found} == {f"letter {c}" for c in map(chr, range(97, 123))} | {
+        f"letter {c}" for c in map(chr, range(65, 91))
+    } | {f"number {n}" for n in range(10)}
+    for sample in found[::97]:
+        filled = replace(sample, concept=sample.concept[0])
+        outlined = replace(sample, concept=f"{sample.concept[0]} outlined")
+        inked = [np.asarray(render(each, 96).getchannel("A")).astype(int).sum() for each in (filled, outlined)]
+        assert 0 < inked[1] < 1.5 * inked[0]
+        assert not np.array_equal(*(np.asarray(render(each, 96).resize((48, 48))) for each in (filled, outlined)))

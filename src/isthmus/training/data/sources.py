@@ -21,6 +21,9 @@ from isthmus.errors import InputError, MissingPart
 
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 CLIPART = Path("/usr/share/openclipart/svg")
+FONTS = ("DejaVuS*.ttf", "STIXGeneral*.ttf", "cm[brt]*10.ttf", "cmss10.ttf")
+"""Families that have all letters and digits."""
+OUTLINED = " outlined"
 WALLPAPERS = Path("/usr/share/backgrounds")
 
 
@@ -98,7 +101,7 @@ def photographs(root: Path = WALLPAPERS) -> list[Path]:
 
 
 def glyphs() -> list[Sample]:
-    """Letters and digits in the fonts that come with matplotlib: how a letter looks whoever drew it.
+    """Letters and digits in the fonts that come with matplotlib, filled and outlined: a letter, whoever drew it.
 
     Each sample's path is its font's file, the caption says which letter. Raises MissingPart.
     """
@@ -106,11 +109,12 @@ def glyphs() -> list[Sample]:
         import matplotlib
     except ImportError:
         raise MissingPart("letters are drawn in matplotlib's fonts", todo="pip install 'isthmus[labs]'") from None
-    fonts = sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("DejaVuS*.ttf"))
-    fonts = [font for font in fonts if "Display" not in font.name]
+    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    fonts = sorted(font for family in FONTS for font in folder.glob(family) if "Display" not in font.name)
     return [
-        Sample("glyphs", font, (f"{'number' if character.isdigit() else 'letter'} {character}",), character)
+        Sample("glyphs", font, (f"{'number' if character.isdigit() else 'letter'} {character}",), character + drawn)
         for font in fonts
+        for drawn in ("", OUTLINED)
         for character in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
     ]
 
@@ -149,10 +153,20 @@ def concept_of(caption: str) -> str:
 def _glyph(sample: Sample, side: int) -> Image.Image:
     from PIL import ImageDraw, ImageFont
 
+    character, outlined = sample.concept[0], sample.concept.endswith(OUTLINED)
+    stroke = side // 28 if outlined else 0
     font = ImageFont.truetype(str(sample.path), side)
-    left, top, right, bottom = (round(at) for at in font.getbbox(sample.concept))
+    left, top, right, bottom = (round(at) for at in font.getbbox(character, stroke_width=stroke))
     image = Image.new("RGBA", (right - left + side // 8, bottom - top + side // 8), (0, 0, 0, 0))
-    ImageDraw.Draw(image).text((side // 16 - left, side // 16 - top), sample.concept, (0, 0, 0), font)
+    ink, none = (0, 0, 0, 255), (0, 0, 0, 0)
+    ImageDraw.Draw(image).text(
+        (side // 16 - left, side // 16 - top),
+        character,
+        none if outlined else ink,
+        font,
+        stroke_width=stroke,
+        stroke_fill=ink,
+    )
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return image
 
