@@ -1,4 +1,4 @@
-"""Random LLaVA-1.5 and BLIP-2 (OPT) in the true architecture, each as one folder that transformers and isthmus both read."""
+"""Random LLaVA-1.5 and BLIP-2 (OPT) in the true architecture, as folders that both transformers and isthmus read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ class Family:
 
 
 def write_llava(size: str, folder: Path) -> None:
-    """Medium: CLIP ViT-B/16 and a Llama of 220 million parameters."""
+    """Medium: CLIP ViT-B/16 and a Llama of 168 million parameters."""
     side, vision, text = {
         "tiny": (
             32,
@@ -89,7 +89,7 @@ def write_llava(size: str, folder: Path) -> None:
         "medium": (
             224,
             {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12},
-            {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 12, "num_attention_heads": 16},
+            {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 8, "num_attention_heads": 16},
         ),
     }[size]
     patch = 8 if size == "tiny" else 16
@@ -113,7 +113,7 @@ def write_llava(size: str, folder: Path) -> None:
 
 
 def write_blip2(size: str, folder: Path) -> None:
-    """Medium: half of ViT-g's width and 12 of its layers, BLIP-2's own Q-Former, an OPT of 200 million parameters."""
+    """Medium: half of ViT-g's width and 12 of its layers, BLIP-2's own Q-Former, an OPT of 154 million parameters."""
     side, queries, vision, qformer, text = {
         "tiny": (
             32,
@@ -127,7 +127,7 @@ def write_blip2(size: str, folder: Path) -> None:
             32,
             {"hidden_size": 704, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 8},
             {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12},
-            {"hidden_size": 1024, "ffn_dim": 4096, "num_hidden_layers": 12, "num_attention_heads": 16},
+            {"hidden_size": 1024, "ffn_dim": 4096, "num_hidden_layers": 8, "num_attention_heads": 16},
         ),
     }[size]
     tokenizer = byte_bpe(opens="</s>")
