@@ -41,6 +41,11 @@ class Both:
     """What of `theirs` is our connector: modules and parameters."""
 
     @property
+    def encoder(self) -> Any:
+        """Their vision tower."""
+        return self.theirs.model.vision_tower if hasattr(self.theirs, "model") else self.theirs.vision_model
+
+    @property
     def image(self) -> int:
         """The id that stands for a picture's token in their prompts."""
         return int(self.theirs.config.image_token_id)

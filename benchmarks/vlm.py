@@ -16,8 +16,10 @@ import argparse
 import os
 import random
 import statistics
+import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -68,26 +70,30 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     sizes, pairs = (["tiny"], 2) if options.quick else (options.sizes, options.pairs)
     table: list[dict[str, object]] = []
+    shares: list[str] = []
     parted = asked = 0
     for size in sizes:
         for family in FAMILIES:
             with tempfile.TemporaryDirectory() as name:
                 family.write(size, Path(name))
                 for dtype in (torch.float32, torch.bfloat16):
+                    label = f"{family.name}, {size}, {str(dtype).removeprefix('torch.')}"
+                    print(label, file=sys.stderr, flush=True)
                     both = family.load(Path(name), dtype)
                     # A tiny model's milliseconds scatter more and cost nothing.
                     timed = compare(both, pairs * (5 if size == "tiny" and not options.quick else 1))
-                    label = f"{family.name}, {size}, {str(dtype).removeprefix('torch.')}"
                     table += [row(label, what, figure) for what, figure in timed.figures.items()]
                     parted, asked = parted + timed.parted, asked + timed.asked
-    missed = [f"{each['model']}: {each['what']}" for each in table if each["verdict"] != "met"]
+                    shares.append(f"{label}: {100 * statistics.median(timed.encoding):.0f} %")
+    count = Counter(str(each["verdict"]) for each in table)
     notes = [
         f"transformers {transformers.__version__}, sdpa on both sides, {torch.get_num_threads()} thread(s)",
         f"{pairs} pairs after one to warm up, 5 times as many of tiny; 640 x 480 pictures; {TOKENS} tokens an answer",
         f"training step: {len(CAPTIONS)} pictures, a question and a caption each; the connector alone learns",
         "times are medians of wall time in ms; [..]: 95 % interval of the median ratio",
-        f"verdict: by CPU time against the goal. {len(table) - len(missed)} of {len(table)} met",
+        f"verdict by CPU time: met or missed where the whole interval is, else even: {dict(count)}",
         f"{parted} of {asked} answers went on differently behind two tokens equally likely within rounding",
+        f"the encoder's share of transformers' training step, all that kept features can save: {'; '.join(shares)}",
     ]
     show("LLaVA-1.5 and BLIP-2 against transformers", table, notes, options.json)
 
@@ -124,11 +130,13 @@ class Figure:
 
 @dataclass
 class Timed:
-    """Figures by what was timed; of how many answers, how many parted at a tie."""
+    """Figures by what was timed; of how many answers, how many parted at a tie; the encoder's share of each of their
+    training steps, in CPU time."""
 
     figures: dict[str, Figure] = field(default_factory=lambda: {what: Figure() for what in GOALS})
     asked: int = 0
     parted: int = 0
+    encoding: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,7 @@ def compare(both: Both, pairs: int, warm: int = 1, tokens: int = TOKENS) -> Time
         for ours, theirs in zip(*asked, strict=True):
             timed.asked += 1
             timed.parted += not assert_equal_answers(both, ours, theirs)
-        with training(both):
+        with training(both), encoder_time(both) as encoding:
             trained = in_turns(
                 draw,
                 lambda batch=batches[at % 2]: timed_step(lambda: step_ours(both, batch)),
@@ -174,6 +182,7 @@ def compare(both: Both, pairs: int, warm: int = 1, tokens: int = TOKENS) -> Time
         timed.figures["further token"].add(ours.further, theirs.further)
         timed.figures["second question"].add(ours_again.first, theirs_again.first)
         timed.figures["training step"].add(*trained)
+        timed.encoding.append(sum(encoding) / trained[1].cpu)
     return timed
 
 
@@ -304,6 +313,24 @@ def step_theirs(both: Both, batch: Batch) -> Tensor:
     return loss.detach()
 
 
+@contextmanager
+def encoder_time(both: Both) -> Iterator[list[float]]:
+    """CPU seconds of each forward of their encoder."""
+    spent: list[float] = []
+    begun: list[float] = []
+
+    def note(*_: Any) -> None:
+        spent.append(time.process_time() - begun.pop())
+
+    before = both.encoder.register_forward_pre_hook(lambda *_: begun.append(time.process_time()))
+    after = both.encoder.register_forward_hook(note)
+    try:
+        yield spent
+    finally:
+        before.remove()
+        after.remove()
+
+
 def timed_step(step: Callable[[], Tensor]) -> Spent:
     start = Spent.now()
     step()
@@ -338,26 +365,26 @@ def gradient_norm(parameters: Iterator[Any]) -> Tensor:
 
 def row(model: str, what: str, figure: Figure) -> dict[str, object]:
     cpu, wall = figure.ratios("cpu"), figure.ratios("wall")
-    ratio = statistics.median(cpu)
+    low, high = interval(cpu)
     return {
         "model": model,
         "what": what,
         "ours ms": 1e3 * statistics.median(each.wall for each in figure.ours),
         "theirs ms": 1e3 * statistics.median(each.wall for each in figure.theirs),
-        "CPU ratio": round(ratio, 3),
-        "CPU 95 %": interval(cpu),
+        "CPU ratio": round(statistics.median(cpu), 3),
+        "CPU 95 %": f"[{low:.2f}, {high:.2f}]",
         "wall ratio": round(statistics.median(wall), 3),
-        "wall 95 %": interval(wall),
+        "wall 95 %": "[{:.2f}, {:.2f}]".format(*interval(wall)),
         "goal": round(GOALS[what], 2),
-        "verdict": "met" if ratio <= GOALS[what] else "missed",
+        "verdict": "met" if high <= GOALS[what] else "missed" if low > GOALS[what] else "even",
     }
 
 
-def interval(ratios: Sequence[float], draws: int = 2000) -> str:
+def interval(ratios: Sequence[float], draws: int = 2000) -> tuple[float, float]:
     """Of the median: the middle 95 % of the medians of as many ratios drawn with replacement."""
     draw = random.Random(0)
     medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(draws))
-    return f"[{medians[draws // 40]:.2f}, {medians[-draws // 40 - 1]:.2f}]"
+    return medians[draws // 40], medians[-draws // 40 - 1]
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ def test_both_sides_do_the_same_work(both: Both) -> None:
     timed = vlm.compare(both, pairs=2)
     assert (timed.asked, timed.parted) == (6, 0)  # two questions in each pair and in that which warms up
     assert {what: len(figure.ours) for what, figure in timed.figures.items()} == dict.fromkeys(vlm.GOALS, 2)
+    assert len(timed.encoding) == 2
+    assert all(0 < share < 1 for share in timed.encoding)
 
 
 def test_answers_are_the_same_tokens_and_depend_on_the_picture(both: Both) -> None:
@@ -110,7 +112,7 @@ def test_other_labels_are_noticed(both: Both) -> None:
 
 
 def test_the_interval_holds_the_median() -> None:
-    assert vlm.interval([1.0] * 9) == "[1.00, 1.00]"
-    low, high = map(float, vlm.interval([0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1]).strip("[]").split(","))
+    assert vlm.interval([1.0] * 9) == (1.0, 1.0)
+    low, high = vlm.interval([0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1])
     assert 0.5 <= low <= 0.8 <= high <= 1.1
     assert low < high
