@@ -116,3 +116,10 @@ def test_the_interval_holds_the_median() -> None:
     low, high = vlm.interval([0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1])
     assert 0.5 <= low <= 0.8 <= high <= 1.1
     assert low < high
+
+
+@pytest.mark.parametrize(
+    ("ratios", "said"), [([0.8, 0.9, 0.9], "met"), ([1.1, 1.2, 1.2], "missed"), ([0.9, 1.0, 1.1], "even")]
+)
+def test_a_verdict_is_of_the_whole_interval(ratios: list[float], said: str) -> None:
+    assert vlm.verdict(ratios, 1.0) == said

@@ -146,9 +146,8 @@ class Conversation:
             for each, question in zip(pictures, questions, strict=True)
         ]
         new = {key: at for at, key in enumerate(keys) if key not in self._seen}
-        looked = (
-            see(model, [pictures[at].picture for at in new.values()], [questions[at] for at in new.values()]) if new else []
-        )
+        shown, asked = [pictures[at].picture for at in new.values()], [questions[at] for at in new.values()]
+        looked = see(model, shown, asked) if new else []
         seen = dict(zip(new, looked, strict=True))
         self._seen = {key: self._seen.get(key) or seen[key] for key in keys}
         return keys
