@@ -93,7 +93,7 @@ def main() -> None:
         "times are medians of wall time in ms; [..]: 95 % interval of the median ratio",
         f"met or missed: the whole interval is; even: the goal is within it. By CPU time {dict(count)}",
         f"{parted} of {asked} answers went on differently behind two tokens equally likely within rounding",
-        f"the encoder's share of transformers' training step, all that kept features can save: {'; '.join(shares)}",
+        f"the encoder's share of transformers' training step, which kept features save: {'; '.join(shares)}",
     ]
     show("LLaVA-1.5 and BLIP-2 against transformers", table, notes, options.json)
 
