@@ -194,13 +194,11 @@ class VisionLanguageModel(nn.Module):
 
     def hidden(self, batch: Batch, cache: Any = None) -> Tensor:
         """[B, S, D]: the language model's last states, before its head. `cache`: a `transformers` Cache to fill."""
-        # Padding behind a sample is seen by none of its tokens, for each looks back only; and what comes out there is
-        # read by nobody. So the model may count positions itself, and attention takes its fast causal path.
-        masked = batch.padded and batch.side == "left"
         out = self.language_model.base_model(
             inputs_embeds=batch.embeds,
-            attention_mask=batch.mask if masked else None,
-            position_ids=batch.positions if masked else None,
+            # Without padding the model counts positions itself and attention takes its fast causal path.
+            attention_mask=batch.mask if batch.padded else None,
+            position_ids=batch.positions if batch.padded else None,
             past_key_values=cache,
             use_cache=cache is not None,
         )
