@@ -9,6 +9,7 @@ import sys
 
 ALL = {
     "vision": "a ViT forward against transformers' (about 5 minutes)",
+    "vlm": "LLaVA and BLIP-2 against transformers': first token, further ones, a training step (about 15 minutes)",
     "index_throughput": "pictures/s of indexing against a plain loop (about 10 minutes)",
     "exact_scan": "an exact query against reading the bytes (about 1 minute)",
     "index_memory": "peak memory against the number of photos (about 2 minutes)",

@@ -12,8 +12,11 @@ from transformers import Cache
 from isthmus.backends.backend import Options, Reply, Tool, complete
 from isthmus.backends.native import NativeBackend
 from isthmus.errors import InputError, IsthmusError, PictureError
+from isthmus.images.views import Fit, Picture
 from isthmus.messages import Message, assistant, system, user
+from isthmus.vlm import pictures
 from isthmus.vlm.llava import load_llava
+from isthmus.vlm.pictures import content_key
 from isthmus.vlm.template import Vicuna
 from tests.backends.conformance import CHECKS, Subject
 from tests.backends.tiny_native import PICTURE_TOKENS, Steps, save_native_llava
@@ -91,6 +94,19 @@ def test_a_second_question_about_a_picture_reads_its_own_words(
     assert set(steps[1:]) == {1}
     assert second == fresh(folder, [user(A, "how many dogs?")])
     assert second.text != first.text
+
+
+def test_a_picture_is_hashed_once_a_question(backend: NativeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[Picture] = []
+
+    def note(picture: Picture, fit: Fit) -> str:
+        hashed.append(picture)
+        return content_key(picture, fit)
+
+    monkeypatch.setattr(pictures, "content_key", note)
+    for asked in ("what is it?", "and where?"):
+        complete(backend, [user(A, asked)], FEW)
+    assert len(hashed) == 2
 
 
 def test_a_next_turn_reads_what_was_added(folder: str, backend: NativeBackend, steps: list[int]) -> None:

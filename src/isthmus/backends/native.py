@@ -19,7 +19,7 @@ from isthmus.messages import ImagePart, Message, Part, Role, TextPart
 from isthmus.vlm.conversation import Conversation
 from isthmus.vlm.decoding import Decoding
 from isthmus.vlm.model import VisionLanguageModel
-from isthmus.vlm.pictures import content_key, picture_of
+from isthmus.vlm.pictures import Known, known
 
 Said: TypeAlias = tuple[Role, str]
 """One part of a message, for comparing: whose it is, and its text or its picture's content key."""
@@ -121,18 +121,18 @@ def _open(messages: Sequence[Message], fit: Fit) -> tuple[list[Message], tuple[S
                 parts.append(part)
                 said.append((message.role, part.text))
             else:
-                picture = _picture(part, fit)
+                picture = _known(part, fit)
                 parts.append(ImagePart(picture))
-                said.append((message.role, content_key(picture, fit)))
+                said.append((message.role, picture.key))
         opened.append(Message(message.role, tuple(parts)))
     return opened, tuple(said)
 
 
-def _picture(part: ImagePart, fit: Fit) -> Picture:
+def _known(part: ImagePart, fit: Fit) -> Known:
     if isinstance(part.source, Image.Image):  # Pillow may not have read its pixels yet: `rgb` has words for all of that
         image = rgb(part)
-        return Picture(image, *image.size)
-    return picture_of(part.source, fit)
+        return known(Picture(image, *image.size), fit)
+    return known(part.source, fit)
 
 
 def _decoding(options: Options) -> Decoding:

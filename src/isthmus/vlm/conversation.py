@@ -18,7 +18,7 @@ from isthmus.images.views import Picture
 from isthmus.messages import ImagePart, Message, TextPart
 from isthmus.vlm.answer import Answer, Finish
 from isthmus.vlm.decoding import Chooser, Decoding, TextGrower
-from isthmus.vlm.pictures import content_key, picture_of
+from isthmus.vlm.pictures import known
 from isthmus.vlm.questions import Question, text_of
 from isthmus.vlm.reading import Read
 from isthmus.vlm.sequence import Extent, Sample, Slot
@@ -139,17 +139,15 @@ class Conversation:
     def _look(self, messages: Sequence[Message]) -> list[str]:
         """The key of each picture: what it shows and, where the connector reads it, what is asked about it."""
         model = self._model
-        fit = model.encoder.fit
-        pictures = [picture_of(part.source, fit) for message in messages for part in message.pictures]
+        pictures = [known(part.source, model.encoder.fit) for message in messages for part in message.pictures]
         questions = model.questions(messages)
         keys = [
-            content_key(picture, fit) + (f" asked {question}" if question else "")
-            for picture, question in zip(pictures, questions, strict=True)
+            each.key + (f" asked {question}" if question else "")
+            for each, question in zip(pictures, questions, strict=True)
         ]
         new = {key: at for at, key in enumerate(keys) if key not in self._seen}
-        looked = (
-            see(model, [pictures[at] for at in new.values()], [questions[at] for at in new.values()]) if new else []
-        )
+        shown, asked = [pictures[at].picture for at in new.values()], [questions[at] for at in new.values()]
+        looked = see(model, shown, asked) if new else []
         seen = dict(zip(new, looked, strict=True))
         self._seen = {key: self._seen.get(key) or seen[key] for key in keys}
         return keys

@@ -1,6 +1,7 @@
 """Pictures as messages carry them: opened once, and known by what they show."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,22 @@ from isthmus.errors import InputError
 from isthmus.images.colour import eight_bits, on_white
 from isthmus.images.open import open_picture
 from isthmus.images.views import Fit, Picture
+
+
+@dataclass(frozen=True)
+class Known:
+    """A picture on its way to a model of one Fit, with its content key: whoever passes it on need not hash it again."""
+
+    picture: Picture
+    key: str
+
+
+def known(source: Any, fit: Fit) -> Known:
+    """Any source that picture_of takes, or one that is known already. Raises as picture_of."""
+    if isinstance(source, Known):
+        return source
+    picture = picture_of(source, fit)
+    return Known(picture, content_key(picture, fit))
 
 
 def picture_of(source: Any, fit: Fit) -> Picture:
