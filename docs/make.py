@@ -19,7 +19,9 @@ CARDS = ROOT / "docs/models"
 
 def main() -> None:
     figures = json.loads((CARDS / "embedder.json").read_text())
-    cards = {"embedder": embedder_card(_config("embedder"), figures), "vlm": vlm_card(_config("vlm"))}
+    cards = {"embedder": embedder_card(_config("embedder"), figures)}
+    if (WEIGHTS / "vlm").is_dir():
+        cards["vlm"] = vlm_card(_config("vlm"))
     for name, card in cards.items():
         path = CARDS / f"{name}.md"
         if "--check" not in sys.argv[1:]:
