@@ -35,7 +35,7 @@ def test_a_seed_is_a_picture(seed: int) -> None:
 @settings(deadline=None)  # the first picture loads the font
 @given(st.integers(0, 2**32))
 def test_a_scene_holds_what_it_says(seed: int) -> None:
-    found = scene(np.random.default_rng(seed), shapes=4, digits=2, most_dots=5)
+    found = scene(np.random.default_rng(seed), side=256, shapes=4, digits=2, most_dots=5)
     assert len({thing.what for thing in found.shapes}) == len({thing.colour for thing in found.shapes}) == 4
     assert len(found.written) == 2
     assert 1 <= found.dots <= 5

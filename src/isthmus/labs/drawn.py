@@ -77,7 +77,7 @@ class Drawing:
 
 
 def scene(
-    random: np.random.Generator, *, side: int = 256, shapes: int = 3, digits: int = 3, most_dots: int = 6
+    random: np.random.Generator, *, side: int = 192, shapes: int = 3, digits: int = 3, most_dots: int = 6
 ) -> Drawing:
     """Shapes of different kinds and colours, a number of so many digits, and 1 to `most_dots` dots, on a square.
 
@@ -87,9 +87,9 @@ def scene(
     colours = random.permutation(list(COLOURS))[:shapes]
     number = "".join(str(digit) for digit in random.integers(0, 10, digits))
     sizes = [(int(size),) * 2 for size in random.integers(side // 6, side // 4, shapes)]
-    height = int(random.integers(side // 13, side // 10))
+    height = int(random.integers(side // 12, side // 8))
     dots = int(random.integers(1, most_dots + 1))
-    boxes = scatter(random, side, side, [*sizes, text_size(number, height), *[(side // 28,) * 2] * dots])
+    boxes = scatter(random, side, side, [*sizes, text_size(number, height), *[(side // 24,) * 2] * dots])
     things = [Thing(str(k), box, str(c)) for k, c, box in zip(kinds, colours, boxes[:shapes], strict=True)]
     things += [Thing(TEXT, boxes[shapes], text=number), *(Thing(DOT, box) for box in boxes[shapes + 1 :])]
     ground = noisy_ground if random.integers(2) else plain_ground
