@@ -1,8 +1,8 @@
 """Lab `aspect`: how should a long picture be fitted to an encoder: squashed, padded, cropped, tiled, or as it is?
 
 The same drawn banners, panoramas and screenshots go through each Fit, each with about as many tokens, into the same
-frozen encoder, which is convolutional and takes any shape. A linear map and a small reader learn to answer questions
-about what is written, where things lie, how they are shaped, and how a curve runs from one end to the other.
+frozen encoder, which is convolutional and takes any shape. A small reader that looks into its features learns to
+answer what is written, where things lie, how they are shaped, and how a curve runs from one end to the other.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,6 @@ from matplotlib.figure import Figure as Canvas
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from isthmus.connectors import LinearConnector
 from isthmus.labs import ASPECT, plots
 from isthmus.labs.asked import Asked
 from isthmus.labs.cells import CELL, batched, cells, frozen_encoder
@@ -36,7 +35,7 @@ from isthmus.labs.long import (
     long_picture,
     where,
 )  # fmt: skip
-from isthmus.labs.reader import ANSWERING, Reader, Schedule, learn, right
+from isthmus.labs.reader import Reader, Schedule, learn, right
 from isthmus.labs.result import Check, Figure, Finding, Result, Table
 from isthmus.labs.scenes import MEAN, split, with_mean
 from isthmus.labs.work import Spent
@@ -48,6 +47,7 @@ BETTER = 0.0  # "best" is any difference whose whole interval is on one side
 FROM = 4  # the aspect ratio from which on a picture is long
 
 TOLD, ALONE = "squash, told the ratio", "tiles alone"
+SHORTER = Schedule(steps=500)
 ARMS = (SQUASH, TOLD, LETTERBOX, CROP, TILES, ALONE, NATIVE)
 
 
@@ -55,14 +55,14 @@ ARMS = (SQUASH, TOLD, LETTERBOX, CROP, TILES, ALONE, NATIVE)
 class Settings:
     """Sizes of the lab. `area`: pixels of a picture; `side`: of the square view, `tile`: of a tile and the overview."""
 
-    pictures: int = 2000
+    pictures: int = 1600
     test: int = 400
     area: int = 240**2
     side: int = 192
     tile: int = 64
     width: int = 96
     layers: int = 2
-    answering: Schedule = ANSWERING
+    answering: Schedule = SHORTER
 
 
 Figures = Mapping[str, Mapping[str, Figure]]
@@ -188,10 +188,9 @@ def score(arm: str, pool: Pool, settings: Settings, seed: int, bar: Progress) ->
     seen = pool.seen[arm]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        connector = LinearConnector(seen.shape[2], settings.width)
-        reader = Reader(pool.asked, slots=0, width=settings.width, layers=settings.layers)
-        learn(connector, reader, seen, pool.asked, rows.training, settings.answering, seed, bar)
-    found, aspects = right(connector, reader, seen, pool.asked, rows.test), pool.aspects[rows.test]
+        reader = Reader(pool.asked, seen.shape[2], slots=0, width=settings.width, layers=settings.layers)
+        learn(None, reader, seen, pool.asked, rows.training, settings.answering, seed, bar)
+    found, aspects = right(None, reader, seen, pool.asked, rows.test), pool.aspects[rows.test]
 
     def share(of: Tensor) -> dict[str, float]:
         return with_mean(pool.asked.by_kind(found[of]))

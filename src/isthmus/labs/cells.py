@@ -24,6 +24,8 @@ from isthmus.vision.efficientnet import load_efficientnet
 CELL = 32
 """Pixels a side."""
 BATCH = 32
+LOUD = 4.0
+"""Places are multiplied by this: beside so many numbers of the encoder's they would hardly be seen."""
 
 
 def frozen_encoder() -> DepthsEncoder:
@@ -37,7 +39,7 @@ def square(encoder: DepthsEncoder, drawings: Sequence[Drawing], side: int, bar: 
     own = encoder.fit
     assert isinstance(own, Letterbox)
     fit = Squash(size=side, mean=own.mean, std=own.std)
-    where = places(side // CELL)[OVERVIEWS:].half()
+    where = LOUD * places(side // CELL)[OVERVIEWS:].half()
     kept = []
     for few in batched(drawings):
         seen = cells(encoder, [fit(drawing.picture) for drawing in few])

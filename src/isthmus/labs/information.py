@@ -44,7 +44,7 @@ class Settings:
     `width`: of tokens, connectors and reader; `layers`: of resampler and reader, and half the Q-Former's.
     """
 
-    pictures: int = 2400
+    pictures: int = 2000
     test: int = 400
     side: int = 192
     factor: int = 2
@@ -175,17 +175,17 @@ def score(arm: str, pool: Pool, settings: Settings, seed: int, bar: Progress) ->
         connector = _connector(arm, pool.numbers, settings)
         reader = Reader(
             pool.asked,
-            slots=0 if connector is None else pool.cells if arm == ALL else settings.tokens,
+            pool.numbers if connector is None else settings.width,
+            slots=settings.tokens if arm in FEW else pool.cells,
             width=settings.width,
             layers=settings.layers,
-            crossing=pool.numbers if connector is None else None,
         )
         found = {"answers": answered(connector, reader, pool, rows, settings.answering, seed, bar)}
         if connector is not None:
             tokens = _frozen(connector, pool.features)
             found["probes"] = with_mean(probe(tokens, pool.known, rows.training, rows.test))
             torch.manual_seed(seed)
-            explained = rebuilt(tokens, pool.features, rows.training, rows.test, settings.rebuilding, seed, bar)
+            explained = rebuilt(tokens, pool.seen, rows.training, rows.test, settings.rebuilding, seed, bar)
             found["rebuilt"] = {"explained": explained}
     return found
 

@@ -15,7 +15,7 @@ from isthmus.images.fits import Crop, Letterbox, Native, Squash
 from isthmus.images.tiles import Tiles
 from isthmus.images.views import Box, Fit, Views
 from isthmus.labs.asked import Asked
-from isthmus.labs.cells import CELL
+from isthmus.labs.cells import CELL, LOUD
 from isthmus.labs.drawn import COLOURS, TEXT, Drawing, Thing, draw, noisy_ground, plain_ground, scatter, text_size
 from isthmus.vision.depths import FREQUENCIES, DepthsEncoder
 
@@ -87,7 +87,7 @@ def ask(drawings: Sequence[Drawing]) -> Asked:
 
 def where(picture: Views, told: bool = False) -> Tensor:
     """[N, 4 FREQUENCIES + 2]: where in the picture each cell lies, as shares of its sides; whether it is the
-    overview's; and, if the reader is to be `told`, the logarithm of the aspect ratio (else 0)."""
+    overview's; and, if the reader is to be `told`, the logarithm of the aspect ratio (else 0). All are LOUD."""
     rows = []
     for i, view in enumerate(picture.views):
         boxes = torch.from_numpy(patch_boxes(view.box, view.pixels.shape[1] // CELL, view.pixels.shape[2] // CELL))
@@ -95,8 +95,8 @@ def where(picture: Views, told: bool = False) -> Tensor:
         angles = centres[..., None] * torch.pi * 2.0 ** (torch.arange(FREQUENCIES) / 2 - 1)
         overview = torch.full((len(boxes), 1), float(picture.grid is not None and i == 0))
         rows.append(torch.cat([angles.sin().flatten(1), angles.cos().flatten(1), overview], dim=1))
-    here = torch.cat(rows).float()
-    aspect = float(np.log2(picture.width / picture.height)) if told else 0.0
+    here = LOUD * torch.cat(rows).float()
+    aspect = LOUD * float(np.log2(picture.width / picture.height)) if told else 0.0
     return torch.cat([here, torch.full((len(here), 1), aspect)], dim=1)
 
 

@@ -15,6 +15,7 @@ from isthmus.labs.drawn import scene
 from isthmus.labs.kept import Labels, labels
 from isthmus.labs.reader import Reader, Schedule, learn, right
 from isthmus.progress import Progress
+from isthmus.vision.depths import PLACE
 
 MEAN = "mean"
 
@@ -26,6 +27,11 @@ class Pool:
     features: Tensor
     asked: Asked
     known: Labels
+
+    @property
+    def seen(self) -> Tensor:
+        """The features without the places, which all pictures share."""
+        return self.features[..., :-PLACE]
 
     @property
     def cells(self) -> int:
@@ -47,7 +53,7 @@ class Split:
 def draw_pool(pictures: int, side: int, bar: Progress) -> Pool:
     """The same for all seeds: encoding takes as long as a seed's training."""
     random = np.random.default_rng(0)
-    scenes = [scene(random, side=side) for _ in range(pictures)]
+    scenes = [scene(random, side=side, shapes=1) for _ in range(pictures)]
     return Pool(square(frozen_encoder(), scenes, side, bar), ask(scenes), labels(scenes))
 
 
