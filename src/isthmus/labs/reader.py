@@ -40,8 +40,8 @@ def as_features(tokens: Tensor) -> Features:
 class Reader(nn.Module):
     """tokens [B, M, `seen`], questions [B, Q] -> logits [B, Q, answers].
 
-    Each question looks at the tokens, thinks, looks again; it sees no other question. `seen`: the width of the tokens,
-    be they a connector's or the features themselves, into which Flamingo's language model looks. `slots`: how many there
+    Each question looks at the tokens, thinks, looks again; it sees no other one. `seen`: the width of these tokens,
+    a connector's or the features themselves, into which Flamingo's language model looks. `slots`: how many there
     are, if each is to have a learned position; 0 if they tell by themselves where they are.
     """
 
