@@ -10,9 +10,13 @@ from typer.testing import CliRunner
 from isthmus import labs
 from isthmus.cli.main import app
 from isthmus.errors import InputError, MissingPart
-from isthmus.labs import LABS, negatives, patches, run
+from isthmus.labs import LABS, aspect, compress, information, negatives, patches, run
 from isthmus.labs.work import one_thread
 
+from .test_aspect import TINY as TINY_ASPECT
+from .test_compress import TINY as TINY_COMPRESS
+from .test_compress import tiny_language_model
+from .test_information import TINY as TINY_INFORMATION
 from .test_negatives import TINY as TINY_NEGATIVES
 from .test_patches import TINY as TINY_PATCHES
 
@@ -21,6 +25,10 @@ from .test_patches import TINY as TINY_PATCHES
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(negatives, "Settings", lambda: TINY_NEGATIVES)
     monkeypatch.setattr(patches, "Settings", lambda: TINY_PATCHES)
+    monkeypatch.setattr(compress, "Settings", lambda: TINY_COMPRESS)
+    monkeypatch.setattr(compress, "load_language_model", tiny_language_model)
+    monkeypatch.setattr(information, "Settings", lambda: TINY_INFORMATION)
+    monkeypatch.setattr(aspect, "Settings", lambda: TINY_ASPECT)
 
 
 def test_listing_imports_neither_torch_nor_matplotlib() -> None:
@@ -32,7 +40,9 @@ def test_listing_imports_neither_torch_nor_matplotlib() -> None:
         "print({'torch', 'matplotlib', 'sklearn', 'numpy'} & set(sys.modules))\n"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line.split()[0] for line in out[:-1]] == ["patches", "negatives"]
+    assert [line.split()[0] for line in out[:-1]] == [
+        "patches", "negatives", "compress", "information", "aspect",
+    ]  # fmt: skip
     assert out[-1] == "set()"
 
 
@@ -61,7 +71,7 @@ def test_command_line_gives_json_on_stdout(tmp_path: Path) -> None:
 
 
 def test_unknown_lab_names_the_labs(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'nothing' .*patches, negatives"):
+    with pytest.raises(InputError, match=r"'nothing' .*patches, negatives, compress"):
         run("nothing", tmp_path, seeds=3)
 
 

@@ -27,7 +27,10 @@ class Lab:
 
 PATCHES = Lab("patches", "one discrete ID per patch cannot work; a linear projection of its pixels can")
 NEGATIVES = Lab("negatives", "without negatives all embeddings collapse to one point")
-LABS = (PATCHES, NEGATIVES)
+COMPRESS = Lab("compress", "32 query tokens instead of hundreds cut the language model's cost and lose little")
+INFORMATION = Lab("information", "kept information: cross-attention > Q-Former > linear map")
+ASPECT = Lab("aspect", "squashing distorts, padding shrinks, tiles lose the whole; the native aspect ratio is best")
+LABS = (PATCHES, NEGATIVES, COMPRESS, INFORMATION, ASPECT)
 
 
 def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
@@ -46,7 +49,7 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
     except OSError as error:
         raise InputError(f"{out} cannot be made a folder for the results", why=error.strerror or "") from error
     # from here on torch and matplotlib are needed
-    from isthmus.labs import negatives, patches
+    from isthmus.labs import aspect, compress, information, negatives, patches
     from isthmus.labs.work import one_thread, stopwatch
 
     plot = out / f"{name}.png"
@@ -56,6 +59,12 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
                 result = patches.run(patches.Settings(), range(seeds), plot, quiet=quiet)
             case NEGATIVES.name:
                 result = negatives.run(negatives.Settings(), range(seeds), plot, quiet=quiet)
+            case COMPRESS.name:
+                result = compress.run(compress.Settings(), range(seeds), plot, quiet=quiet)
+            case INFORMATION.name:
+                result = information.run(information.Settings(), range(seeds), plot, quiet=quiet)
+            case ASPECT.name:
+                result = aspect.run(aspect.Settings(), range(seeds), plot, quiet=quiet)
     result = replace(result, spent=spent)
     (out / f"{name}.json").write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
     return result
