@@ -10,17 +10,25 @@ from typer.testing import CliRunner
 from isthmus import labs
 from isthmus.cli.main import app
 from isthmus.errors import InputError, MissingPart
-from isthmus.labs import LABS, negatives, patches, run
+from isthmus.labs import LABS, frozen, negatives, objectives, patches, question, run
 from isthmus.labs.work import one_thread
 
+from .test_frozen import TINY as TINY_FROZEN
+from .test_frozen import tiny_parts
 from .test_negatives import TINY as TINY_NEGATIVES
+from .test_objectives import TINY as TINY_OBJECTIVES
 from .test_patches import TINY as TINY_PATCHES
+from .test_question import TINY as TINY_QUESTION
 
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(negatives, "Settings", lambda: TINY_NEGATIVES)
     monkeypatch.setattr(patches, "Settings", lambda: TINY_PATCHES)
+    monkeypatch.setattr(frozen, "Settings", lambda: TINY_FROZEN)
+    tiny_parts(monkeypatch)
+    monkeypatch.setattr(objectives, "Settings", lambda: TINY_OBJECTIVES)
+    monkeypatch.setattr(question, "Settings", lambda: TINY_QUESTION)
 
 
 def test_listing_imports_neither_torch_nor_matplotlib() -> None:
@@ -32,7 +40,7 @@ def test_listing_imports_neither_torch_nor_matplotlib() -> None:
         "print({'torch', 'matplotlib', 'sklearn', 'numpy'} & set(sys.modules))\n"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line.split()[0] for line in out[:-1]] == ["patches", "negatives"]
+    assert [line.split()[0] for line in out[:-1]] == [lab.name for lab in LABS]
     assert out[-1] == "set()"
 
 
@@ -61,7 +69,7 @@ def test_command_line_gives_json_on_stdout(tmp_path: Path) -> None:
 
 
 def test_unknown_lab_names_the_labs(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'nothing' .*patches, negatives"):
+    with pytest.raises(InputError, match=r"'nothing' .*patches, negatives, .*question"):
         run("nothing", tmp_path, seeds=3)
 
 

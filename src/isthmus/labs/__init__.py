@@ -27,7 +27,10 @@ class Lab:
 
 PATCHES = Lab("patches", "one discrete ID per patch cannot work; a linear projection of its pixels can")
 NEGATIVES = Lab("negatives", "without negatives all embeddings collapse to one point")
-LABS = (PATCHES, NEGATIVES)
+FROZEN = Lab("frozen", "training only the connector is far cheaper and keeps quality")
+OBJECTIVES = Lab("objectives", "ITC aligns globally, ITM finely, ITG makes it speak")
+QUESTION = Lab("question", "queries that see the question fetch what it asks")
+LABS = (PATCHES, NEGATIVES, FROZEN, OBJECTIVES, QUESTION)
 
 
 def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
@@ -46,7 +49,7 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
     except OSError as error:
         raise InputError(f"{out} cannot be made a folder for the results", why=error.strerror or "") from error
     # from here on torch and matplotlib are needed
-    from isthmus.labs import negatives, patches
+    from isthmus.labs import frozen, negatives, objectives, patches, question
     from isthmus.labs.work import one_thread, stopwatch
 
     plot = out / f"{name}.png"
@@ -56,6 +59,12 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
                 result = patches.run(patches.Settings(), range(seeds), plot, quiet=quiet)
             case NEGATIVES.name:
                 result = negatives.run(negatives.Settings(), range(seeds), plot, quiet=quiet)
+            case FROZEN.name:
+                result = frozen.run(frozen.Settings(), range(seeds), plot, quiet=quiet)
+            case OBJECTIVES.name:
+                result = objectives.run(objectives.Settings(), range(seeds), plot, quiet=quiet)
+            case QUESTION.name:
+                result = question.run(question.Settings(), range(seeds), plot, quiet=quiet)
     result = replace(result, spent=spent)
     (out / f"{name}.json").write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
     return result
