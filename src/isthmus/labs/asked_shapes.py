@@ -12,7 +12,7 @@ from PIL import Image
 from isthmus.errors import MissingPart
 from isthmus.images.views import Picture, Views
 from isthmus.training.data.questions import Question
-from isthmus.training.pictures import SIDE
+from isthmus.training.data.scenes import SIDE
 from isthmus.vision.features import Encoder
 
 

@@ -16,6 +16,7 @@ from isthmus.connectors.connector import Text
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.labs.cells import frozen_encoder, square
 from isthmus.labs.drawn import COLOURS, SHAPES, Drawing, Thing, draw, noisy_ground, plain_ground, scatter
+from isthmus.labs.narrow import wider_start
 from isthmus.labs.words import Words
 from isthmus.progress import Progress
 from isthmus.vision.features import Features
@@ -32,7 +33,7 @@ class Settings:
 
     side: int = 160
     things: int = 4
-    pictures: int = 2_000
+    pictures: int = 1_500
     test: int = 400
     queries: tuple[int, ...] = (1, 2, 4, 8)
     width: int = 128
@@ -111,6 +112,7 @@ class Answerer(nn.Module):
         )
         self.seeing, self.heads = seeing, settings.heads
         self.connector = QFormerConnector(config)
+        wider_start(self.connector)
         self.words = nn.Embedding(words, width)
         self.q, self.kv = nn.Linear(width, width), nn.Linear(width, 2 * width)
         self.answer = nn.Sequential(nn.Linear(2 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, len(HUES)))

@@ -174,8 +174,9 @@ def accuracy(trainee: Trainee, shapes: Shapes, asked: Asked, *, blind: bool = Fa
     for start in range(0, len(shapes), batch):
         rows = range(start, min(start + batch, len(shapes)))
         groups = [[asked(question) for question in shapes.asked[row]] for row in rows]
+        features = trainee.features(shapes, rows)
         with torch.autocast("cpu", torch.bfloat16):
-            tokens = trainee.model.connect(trainee.features(shapes, rows))
+            tokens = trainee.model.connect(features)
             if blind:
                 tokens = Tokens(torch.zeros_like(tokens.tokens), tokens.mask)
             out = forward_branches(trainee.model, groups, tokens)

@@ -20,7 +20,7 @@ from isthmus.progress import progress
 
 # The limits of the verdict. They were set before the first look at a test picture and have not moved.
 BETTER = 0.1  # by how much seeing the question is to raise accuracy, with the fewest queries
-ANSWERS = 0.5  # accuracy of a model that looks (chance is 1 in 8 colours, a sixth by the colours on the picture)
+ANSWERS = 0.5  # accuracy of a model that looks (chance is 1 in 8 colours, 1 in 4 of those on the picture)
 FETCHED = 0.2  # by how much an answer must fall when the queries were asked about another thing
 STILL = 0.05  # what seeing the question must still add, with the most queries, for it to be a matter of principle
 

@@ -16,6 +16,7 @@ from isthmus.connectors.objectives import Losses, Stage1
 from isthmus.connectors.qformer import Memory, QFormer, QFormerConfig
 from isthmus.contrastive.metrics import recall
 from isthmus.labs.cells import frozen_encoder, square
+from isthmus.labs.narrow import wider_start
 from isthmus.labs.pairs_of_things import CHANGES, Change, Couple, couples, picture, split
 from isthmus.labs.words import START, Words
 from isthmus.progress import Progress
@@ -106,7 +107,9 @@ def _stage1(data: Data, settings: Settings) -> Stage1:
         max_text=LONGEST,
         dropout=0.0,
     )
-    return Stage1(QFormer(config), settings.space, start_token=data.words[START])
+    stage1 = Stage1(QFormer(config), settings.space, start_token=data.words[START])
+    wider_start(stage1)
+    return stage1
 
 
 def _train(
