@@ -86,8 +86,8 @@ def test_a_nearly_true_sentence_is_false_by_a_word_or_by_two_colours(change: str
 
 def test_no_couple_nor_its_mirror_is_in_both_parts() -> None:
     training, held = split(0.2, np.random.default_rng(0))
-    assert len(training) + len(held) == len(couples()) == 600
-    assert len(held) == pytest.approx(120, abs=2)
+    assert len(training) + len(held) == len(couples()) == 240
+    assert len(held) == pytest.approx(48, abs=2)
     mirrored = {Couple(each.right, each.left) for each in held}
     assert mirrored == set(held)
     assert not set(training) & set(held)

@@ -159,9 +159,7 @@ def _train(model: Answerer, data: Data, settings: Settings, random: np.random.Ge
     for _ in range(settings.steps):
         rows = random.integers(settings.pictures, size=settings.batch).tolist()
         asked = [data.things[row][random.integers(settings.things)] for row in rows]
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = model(data.features(rows), _text(data, asked))
-        loss = F.cross_entropy(logits.float(), _answers(asked))
+        loss = F.cross_entropy(model(data.features(rows), _text(data, asked)), _answers(asked))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], 1.0)

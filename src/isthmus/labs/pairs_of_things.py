@@ -12,8 +12,8 @@ import numpy as np
 from isthmus.images.views import Box
 from isthmus.labs.drawn import COLOURS, Drawing, Thing, draw, noisy_ground, plain_ground
 
-KINDS = ("circle", "square", "triangle", "star", "cross")
-HUES = ("red", "yellow", "green", "blue", "purple", "turquoise")
+KINDS = ("circle", "square", "triangle", "star")
+HUES = ("red", "yellow", "green", "blue", "purple")
 Change = Literal["colour", "kind", "colours swapped", "side"]
 CHANGES: tuple[Change, ...] = ("colour", "kind", "colours swapped", "side")
 

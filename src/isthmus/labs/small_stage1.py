@@ -35,11 +35,11 @@ class Settings:
     pictures: int = 2_200
     held: float = 0.2
     test: int = 256
-    width: int = 128
+    width: int = 64
     layers: int = 2
     heads: int = 4
-    queries: int = 8
-    space: int = 64
+    queries: int = 4
+    space: int = 32
     batch: int = 48
     steps: int = 400
     rate: float = 1e-3
@@ -134,8 +134,7 @@ def _train(
         shown = [data.couples[i] for i in batch]
         said = [each.sentences[random.integers(2)] for each in shown]
         same = torch.tensor([numbers[each] for each in shown])
-        with torch.autocast("cpu", torch.bfloat16):
-            found: Losses = stage1(data.features(batch), data.words.text(said), same)
+        found: Losses = stage1(data.features(batch), data.words.text(said), same)
         loss = torch.stack([getattr(found, name) for name in sorted(losses)]).sum()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
