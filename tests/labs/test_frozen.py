@@ -18,7 +18,7 @@ from tests.vlm import models
 
 from .figures import steady, unsure
 
-TINY = Settings(pictures=4, test=3, batch=2, looks=(1, 2), large=3, large_steps=1, warmup=1)
+TINY = Settings(pictures=4, test=3, batch=2, looks=(1, 2), large=3, large_steps=1)
 
 
 def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def both(monkeypatch: pytest.MonkeyPatch) -> tuple[Shapes, Trainee, Trainee]:
     seen = shapes(encoder, "train", 2)
     language = frozen_course.load_language_model("")
     stored = encoder.stored(seen.views)
-    return (seen, *trainees(encoder, eyes(torch.float32), language, stored, Rates(1e-3, 1e-3, 1), 0))
+    return (seen, *trainees(encoder, eyes(torch.float32), language, stored, Rates(1e-3, 1e-3, 1e-3, warmup=1), 0))
 
 
 def test_both_ways_start_equal(both: tuple[Shapes, Trainee, Trainee]) -> None:

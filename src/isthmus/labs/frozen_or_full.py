@@ -39,8 +39,9 @@ TEMPLATE = Blip2(bos=None)
 
 @dataclass(frozen=True)
 class Rates:
-    """Of a connector that starts from nothing, and of parts that were trained before."""
+    """Of a connector that is trained alone; where all is trained, of the connector and of what was trained before."""
 
+    alone: float
     connector: float
     trained_before: float
     warmup: int
@@ -156,7 +157,8 @@ def _trainee(
     rates: Rates,
     stored: Tensor | None,
 ) -> Trainee:
-    groups: list[dict[str, Any]] = [{"params": list(model.connector.parameters()), "lr": rates.connector}]
+    rate = rates.connector if others else rates.alone
+    groups: list[dict[str, Any]] = [{"params": list(model.connector.parameters()), "lr": rate}]
     if others:
         groups.append({"params": others, "lr": rates.trained_before})
     # fused: one pass over memory, the fastest there is for many parameters
