@@ -162,7 +162,7 @@ def read(courses: Sequence[Course]) -> Measured:
         },
         quality={
             way: {
-                "equal steps": over([run.looks[run.equal_steps].accuracy for run in runs]),
+                "equal steps": over([run.looks[courses[0].equal_steps].accuracy for run in runs]),
                 "equal time": over([run.looks[-1].accuracy for run in runs]),
                 "steps": over([float(run.looks[-1].step) for run in runs]),
                 "picture's tokens zeros": over([run.blind for run in runs]),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 import torch
+from torch import Tensor
 
 from isthmus.checkpoints import resolve
 from isthmus.labs.asked_shapes import Shapes, shapes, without_looking
@@ -51,20 +52,17 @@ class Look:
 
 @dataclass
 class Run:
-    """One way. `looks[equal_steps]` is where the other had made as many steps, the last look where it had taken as
-    much time. `bytes`: of weights, gradients, optimiser states. `perplexity`: before and after. `blind`: accuracy with
-    zeros for pictures, at the end."""
+    """One way. `bytes`: of weights, gradients, optimiser states; `perplexity`: before and after; `blind`: accuracy with
+    zeros for pictures, at the end; `before`: seconds spent before the first step, on features that are kept."""
 
     parameters: int = 0
     bytes: tuple[int, int, int] = (0, 0, 0)
     small: list[Seconds] = field(default_factory=list)
     large: list[Seconds] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
-    equal_steps: int = -1
     perplexity: tuple[float, float] = (0.0, 0.0)
     blind: float = 0.0
     before: float = 0.0
-    """Seconds spent before the first step: on features that are kept."""
 
     @property
     def seconds(self) -> float:
@@ -73,82 +71,83 @@ class Run:
 
 @dataclass(frozen=True)
 class Course:
-    """Both ways with one seed."""
+    """Both ways with one seed. `looks[equal_steps]` is where both had made as many steps, the last look where both had
+    taken as much time."""
 
     connector: Run
     all: Run
+    equal_steps: int
     without_looking: float
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What every seed begins with. `precise`: the encoder in float32; `stored`: what the encoder keeps of the training
+    pictures, which took `seconds`."""
+
+    language: LanguageModel
+    encoder: DepthsEncoder
+    precise: DepthsEncoder
+    training: Shapes
+    test: Shapes
+    stored: Tensor
+    seconds: float
 
 
 def follow(settings: Settings, seeds: range, *, quiet: bool) -> list[Course]:
     """A course for each seed. Raises MissingPart where a default part is not installed."""
     keep_memory()
+    parts = _parts(settings)
+    with progress("frozen", 2 * settings.looks[-1] * len(seeds), "steps", quiet=quiet) as bar:
+        return [_course(parts, settings, seed, bar) for seed in seeds]
+
+
+def _parts(settings: Settings) -> Parts:
     language = load_language_model(LANGUAGE_MODEL)
     # torch's fused attention is slow backward in bf16 on processors
     language.model.set_attn_implementation("eager")
     encoder = default_encoder(ENCODER)
     precise = DepthsEncoder(load_efficientnet(resolve(ENCODER), dtype=torch.float32), encoder.classes)
     training, test = (shapes(encoder, "train", settings.pictures), shapes(encoder, "test", settings.test))
-    stored, seconds = _kept(encoder, training)
-    with progress("frozen", 2 * settings.looks[-1] * len(seeds), "steps", quiet=quiet) as bar:
-        return [
-            _course(settings, seed, language, (encoder, precise), training, test, stored, seconds, bar)
-            for seed in seeds
-        ]
-
-
-def _kept(encoder: DepthsEncoder, training: Shapes) -> tuple[torch.Tensor, float]:
-    """What the frozen encoder keeps of the training pictures, and the seconds it took."""
     start = time.process_time()
     views = iter(training.views)
-    parts = [encoder.stored(few) for few in iter(lambda: list(islice(views, 32)), [])]
-    return torch.cat(parts), time.process_time() - start
+    stored = torch.cat([encoder.stored(few) for few in iter(lambda: list(islice(views, 32)), [])])
+    return Parts(language, encoder, precise, training, test, stored, time.process_time() - start)
 
 
-def _course(
-    settings: Settings,
-    seed: int,
-    language: LanguageModel,
-    encoders: tuple[DepthsEncoder, DepthsEncoder],
-    training: Shapes,
-    test: Shapes,
-    stored: torch.Tensor,
-    seconds: float,
-    bar: Progress,
-) -> Course:
-    connector, whole = trainees(*encoders, language, stored, settings.rates, seed)
-    before = seal(encoders[0].base.net, language.model)
-    runs = Run(before=seconds), Run()
+def _course(parts: Parts, settings: Settings, seed: int, bar: Progress) -> Course:
+    frozen = parts.encoder.base.net, parts.language.model
+    before = seal(*frozen)
+    connector, whole = trainees(parts.encoder, parts.precise, parts.language, parts.stored, settings.rates, seed)
+    of_connector, of_all = Run(before=parts.seconds), Run()
+    both = ((connector, of_connector), (whole, of_all))
     asked = Asked(connector.model, OVERVIEWS)
-    started = [perplexity(each.model, TEXT) for each in (connector, whole)]
-    rows: tuple[Iterator[list[int]], ...] = tuple(batches(len(training), settings.batch, seed) for _ in runs)
+    started = [perplexity(trainee.model, TEXT) for trainee, _ in both]
+    rows: tuple[Iterator[list[int]], ...] = tuple(batches(len(parts.training), settings.batch, seed) for _ in both)
 
     def look(trainee: Trainee, run: Run) -> None:
-        run.looks.append(Look(len(run.small), run.seconds, accuracy(trainee, test, asked)))
+        run.looks.append(Look(len(run.small), run.seconds, accuracy(trainee, parts.test, asked)))
 
     for step in range(1, settings.looks[-1] + 1):
-        for trainee, run, each in zip((connector, whole), runs, rows, strict=True):
-            run.small.append(trainee.step(training, next(each), asked))
+        for (trainee, run), each in zip(both, rows, strict=True):
+            run.small.append(trainee.step(parts.training, next(each), asked))
             bar.advance()
             if step in settings.looks:
                 look(trainee, run)
-    for run in runs:
-        run.equal_steps = len(settings.looks) - 1
     # the cheaper way goes on until it has cost as much, with a look half way
-    of_connector, of_all = runs
-    for share in (0.5, 1.0):
-        until = of_connector.looks[run.equal_steps].seconds * (1 - share) + of_all.seconds * share
+    cost = of_connector.seconds, of_all.seconds
+    for until in (sum(cost) / 2, cost[1]):
         while of_connector.seconds < until:
-            of_connector.small.append(connector.step(training, next(rows[0]), asked))
+            of_connector.small.append(connector.step(parts.training, next(rows[0]), asked))
         look(connector, of_connector)
-    for trainee, run, ppl in zip((connector, whole), runs, started, strict=True):
-        run.blind = accuracy(trainee, test, asked, blind=True)
-        run.perplexity = ppl, perplexity(trainee.model, TEXT)
+    for (trainee, run), at_first in zip(both, started, strict=True):
+        run.blind = accuracy(trainee, parts.test, asked, blind=True)
+        run.perplexity = at_first, perplexity(trainee.model, TEXT)
         run.parameters, run.bytes = trainee.parameters, trainee.bytes()
-    require_seal(before, encoders[0].base.net, language.model)
-    many = batches(len(training), settings.large, seed)
+    require_seal(before, *frozen)
+    many = batches(len(parts.training), settings.large, seed)
     for _ in range(settings.large_steps):
         few = next(many)
-        for trainee, run in zip((connector, whole), runs, strict=True):
-            run.large.append(trainee.step(training, few, asked))
-    return Course(of_connector, of_all, without_looking(training, test))
+        for trainee, run in both:
+            run.large.append(trainee.step(parts.training, few, asked))
+    return Course(of_connector, of_all, len(settings.looks) - 1, without_looking(parts.training, parts.test))
