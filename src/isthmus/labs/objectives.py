@@ -6,15 +6,16 @@ of things that training never showed. Each of the three heads is also asked to t
 false by a word.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import sub, truediv
 from pathlib import Path
 
 from matplotlib.figure import Figure as Canvas
 
 from isthmus.labs import OBJECTIVES, plots
 from isthmus.labs.pairs_of_things import CHANGES
-from isthmus.labs.result import Check, Figure, Finding, Result, Table
+from isthmus.labs.result import Check, Figure, Finding, Result, Table, by_seed
 from isthmus.labs.small_stage1 import Scores, pictures, score
 from isthmus.labs.small_stage1 import Settings as Settings
 from isthmus.labs.work import Spent
@@ -81,18 +82,17 @@ def run(settings: Settings, seeds: range, plot: Path, *, quiet: bool) -> Result:
 def judge(measured: Measured) -> tuple[Finding, ...]:
     """The parts of the claim, against the limits above."""
     quality, together = measured.quality, measured.quality[TOGETHER]
-    chances = measured.chance.values
 
     def times_chance(variant: str) -> Figure:
-        return _each(lambda r, c: r / c, quality[variant]["R@1"].values, chances)
+        return by_seed(truediv, quality[variant]["R@1"], measured.chance)
 
     def kept(alone: str, measure: str, floor: float) -> Figure:
         """What is left of an objective's own measure above `floor`, in company."""
-        return _each(
-            lambda a, b: (a - floor) / max(b - floor, 1e-3),
-            together[measure].values,
-            quality[alone][measure].values,
-        )
+
+        def share(company: float, alone: float) -> float:
+            return (company - floor) / max(alone - floor, 1e-3)
+
+        return by_seed(share, together[measure], quality[alone][measure])
 
     by_itm, by_itc, by_itg = (together[head] for head in HEADS)
     return (
@@ -110,7 +110,7 @@ def judge(measured: Measured) -> tuple[Finding, ...]:
                 Check("accuracy of ITM's head, all three", by_itm, "at least", TELLS),
                 Check(
                     "ITM's head less ITC's cosine, all three",
-                    _each(lambda a, b: a - b, by_itm.values, by_itc.values),
+                    by_seed(sub, by_itm, by_itc),
                     "at least",
                     FINER,
                 ),
@@ -128,7 +128,7 @@ def judge(measured: Measured) -> tuple[Finding, ...]:
             (
                 Check(
                     "ITM's head less ITG's likelihood, all three",
-                    _each(lambda a, b: a - b, by_itm.values, by_itg.values),
+                    by_seed(sub, by_itm, by_itg),
                     "at least",
                     FINER,
                 ),
@@ -178,11 +178,6 @@ def measure(settings: Settings, seeds: range, *, quiet: bool) -> Measured:
         },
         chance=Figure(tuple(each.chance for each in together)),
     )
-
-
-def _each(work: Callable[[float, float], float], left: Sequence[float], right: Sequence[float]) -> Figure:
-    """Seed by seed."""
-    return Figure(tuple(work(a, b) for a, b in zip(left, right, strict=True)))
 
 
 def draw(measured: Measured) -> Canvas:

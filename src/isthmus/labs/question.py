@@ -7,6 +7,7 @@ reader always sees the question, so only what the queries fetched differs.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from operator import sub
 from pathlib import Path
 
 from matplotlib.figure import Figure as Canvas
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure as Canvas
 from isthmus.labs import QUESTION, plots
 from isthmus.labs.asked_things import CHANCE, pictures, score
 from isthmus.labs.asked_things import Settings as Settings
-from isthmus.labs.result import Check, Figure, Finding, Result, Table
+from isthmus.labs.result import Check, Figure, Finding, Result, Table, by_seed
 from isthmus.labs.work import Spent
 from isthmus.progress import progress
 
@@ -70,7 +71,7 @@ def run(settings: Settings, seeds: range, plot: Path, *, quiet: bool) -> Result:
 
 def judge(measured: Measured) -> tuple[Finding, ...]:
     """The parts of the claim, against the limits above."""
-    few, many = (_less(of(SEEING), of(BLIND_TO_IT)) for of in (measured.fewest, measured.most))
+    few, many = (by_seed(sub, of(SEEING), of(BLIND_TO_IT)) for of in (measured.fewest, measured.most))
     return (
         Finding(
             "few queries that see the question answer better than as many that do not",
@@ -84,7 +85,7 @@ def judge(measured: Measured) -> tuple[Finding, ...]:
             (
                 Check(
                     "fewest queries, less their accuracy when shown another question than the reader",
-                    _less(measured.fewest(SEEING), measured.fewest(MISLED)),
+                    by_seed(sub, measured.fewest(SEEING), measured.fewest(MISLED)),
                     "at least",
                     FETCHED,
                 ),
@@ -115,10 +116,6 @@ def measure(settings: Settings, seeds: range, *, quiet: bool) -> Measured:
             if queries == settings.queries[0]:
                 without_picture = [each.elsewhere for each in seeing]
     return Measured(accuracy, Figure(tuple(without_picture)))
-
-
-def _less(left: Figure, right: Figure) -> Figure:
-    return Figure(tuple(a - b for a, b in zip(left.values, right.values, strict=True)))
 
 
 def draw(measured: Measured) -> Canvas:
