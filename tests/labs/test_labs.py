@@ -10,15 +10,30 @@ from typer.testing import CliRunner
 from isthmus import labs
 from isthmus.cli.main import app
 from isthmus.errors import InputError, MissingPart
-from isthmus.labs import LABS, aspect, compress, information, negatives, patches, run
+from isthmus.labs import (
+    LABS,
+    aspect,
+    compress,
+    frozen,
+    information,
+    negatives,
+    objectives,
+    patches,
+    question,
+    run,
+)
 from isthmus.labs.work import one_thread
 
 from .test_aspect import TINY as TINY_ASPECT
 from .test_compress import TINY as TINY_COMPRESS
 from .test_compress import tiny_language_model
+from .test_frozen import TINY as TINY_FROZEN
+from .test_frozen import tiny_parts
 from .test_information import TINY as TINY_INFORMATION
 from .test_negatives import TINY as TINY_NEGATIVES
+from .test_objectives import TINY as TINY_OBJECTIVES
 from .test_patches import TINY as TINY_PATCHES
+from .test_question import TINY as TINY_QUESTION
 
 
 @pytest.fixture
@@ -29,6 +44,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compress, "load_language_model", tiny_language_model)
     monkeypatch.setattr(information, "Settings", lambda: TINY_INFORMATION)
     monkeypatch.setattr(aspect, "Settings", lambda: TINY_ASPECT)
+    monkeypatch.setattr(frozen, "Settings", lambda: TINY_FROZEN)
+    tiny_parts(monkeypatch)
+    monkeypatch.setattr(objectives, "Settings", lambda: TINY_OBJECTIVES)
+    monkeypatch.setattr(question, "Settings", lambda: TINY_QUESTION)
 
 
 def test_listing_imports_neither_torch_nor_matplotlib() -> None:
@@ -40,9 +59,7 @@ def test_listing_imports_neither_torch_nor_matplotlib() -> None:
         "print({'torch', 'matplotlib', 'sklearn', 'numpy'} & set(sys.modules))\n"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line.split()[0] for line in out[:-1]] == [
-        "patches", "negatives", "compress", "information", "aspect",
-    ]  # fmt: skip
+    assert [line.split()[0] for line in out[:-1]] == [lab.name for lab in LABS]
     assert out[-1] == "set()"
 
 
@@ -71,7 +88,7 @@ def test_command_line_gives_json_on_stdout(tmp_path: Path) -> None:
 
 
 def test_unknown_lab_names_the_labs(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'nothing' .*patches, negatives, compress"):
+    with pytest.raises(InputError, match=r"'nothing' .*patches, negatives, .*question"):
         run("nothing", tmp_path, seeds=3)
 
 
