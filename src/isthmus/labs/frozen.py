@@ -100,7 +100,9 @@ def judge(measured: Measured) -> tuple[Finding, ...]:
             "it takes far less memory",
             (Check("gradients and optimiser states, connector / all", share, "at most", LESS_MEMORY),),
         ),
-        Finding("it takes far less time", (Check("seconds of a small step, the same", small, "at most", LESS_TIME),)),
+        Finding(
+            "it takes far less time", (Check("seconds of a small step, connector / all", small, "at most", LESS_TIME),)
+        ),
         Finding(
             "also where a step is large, and the optimiser's part of it small",
             (Check("seconds of a large step, connector / all", large, "at most", LESS_TIME),),

@@ -1,4 +1,4 @@
-"""Pictures of two things side by side, the two sentences that are true of each, and sentences nearly so.
+"""Pictures of two things side by side, the sentence that is true of each, and sentences nearly so.
 
 Notation: n pictures.
 """
@@ -14,8 +14,8 @@ from isthmus.labs.drawn import COLOURS, Drawing, Thing, draw, noisy_ground, plai
 
 KINDS = ("circle", "square", "triangle", "star")
 HUES = ("red", "yellow", "green", "blue", "purple")
-Change = Literal["colour", "kind", "colours swapped", "side"]
-CHANGES: tuple[Change, ...] = ("colour", "kind", "colours swapped", "side")
+Change = Literal["colour", "kind", "colours swapped", "sides swapped"]
+CHANGES: tuple[Change, ...] = ("colour", "kind", "colours swapped", "sides swapped")
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,16 @@ class Couple:
     right: tuple[str, str]
 
     @property
-    def sentences(self) -> tuple[str, str]:
-        """Both are true."""
-        left, right = (f"a {' '.join(each)}" for each in (self.left, self.right))
-        return f"{left} left of {right}", f"{right} right of {left}"
+    def sentence(self) -> str:
+        """Always from left to right: told either way round, neither side of a picture was learned in the lab's time."""
+        left, right = (" ".join(each) for each in (self.left, self.right))
+        return f"a {left} left of a {right}"
 
     def changed(self, change: Change, random: np.random.Generator) -> "Couple":
         """Another couple, of which what is true here is false: one colour or kind is one that is on neither side, the
         colours are swapped, or the sides are."""
         (hue, kind), (other_hue, other_kind) = self.left, self.right
-        if change == "side":
+        if change == "sides swapped":
             return Couple(self.right, self.left)
         if change == "colours swapped":
             return Couple((other_hue, kind), (hue, other_kind))
