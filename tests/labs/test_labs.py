@@ -17,7 +17,6 @@ from isthmus.labs import (
     frozen,
     information,
     negatives,
-    objectives,
     patches,
     question,
     run,
@@ -31,7 +30,6 @@ from .test_frozen import TINY as TINY_FROZEN
 from .test_frozen import tiny_parts
 from .test_information import TINY as TINY_INFORMATION
 from .test_negatives import TINY as TINY_NEGATIVES
-from .test_objectives import TINY as TINY_OBJECTIVES
 from .test_patches import TINY as TINY_PATCHES
 from .test_question import TINY as TINY_QUESTION
 
@@ -46,7 +44,6 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aspect, "Settings", lambda: TINY_ASPECT)
     monkeypatch.setattr(frozen, "Settings", lambda: TINY_FROZEN)
     tiny_parts(monkeypatch)
-    monkeypatch.setattr(objectives, "Settings", lambda: TINY_OBJECTIVES)
     monkeypatch.setattr(question, "Settings", lambda: TINY_QUESTION)
 
 

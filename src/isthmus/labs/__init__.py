@@ -30,10 +30,9 @@ NEGATIVES = Lab("negatives", "without negatives all embeddings collapse to one p
 FROZEN = Lab("frozen", "training only the connector is far cheaper and keeps quality")
 COMPRESS = Lab("compress", "32 query tokens instead of hundreds cut the language model's cost and lose little")
 INFORMATION = Lab("information", "kept information: cross-attention > Q-Former > linear map")
-OBJECTIVES = Lab("objectives", "ITC aligns globally, ITM finely, ITG makes it speak")
 ASPECT = Lab("aspect", "squashing distorts, padding shrinks, tiles lose the whole; the native aspect ratio is best")
 QUESTION = Lab("question", "queries that see the question fetch what it asks")
-LABS = (PATCHES, NEGATIVES, FROZEN, COMPRESS, INFORMATION, OBJECTIVES, ASPECT, QUESTION)
+LABS = (PATCHES, NEGATIVES, FROZEN, COMPRESS, INFORMATION, ASPECT, QUESTION)
 
 
 def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
@@ -52,7 +51,7 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
     except OSError as error:
         raise InputError(f"{out} cannot be made a folder for the results", why=error.strerror or "") from error
     # from here on torch and matplotlib are needed
-    from isthmus.labs import aspect, compress, frozen, information, negatives, objectives, patches, question
+    from isthmus.labs import aspect, compress, frozen, information, negatives, patches, question
     from isthmus.labs.work import one_thread, stopwatch
 
     plot = out / f"{name}.png"
@@ -70,8 +69,6 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
                 result = aspect.run(aspect.Settings(), range(seeds), plot, quiet=quiet)
             case FROZEN.name:
                 result = frozen.run(frozen.Settings(), range(seeds), plot, quiet=quiet)
-            case OBJECTIVES.name:
-                result = objectives.run(objectives.Settings(), range(seeds), plot, quiet=quiet)
             case QUESTION.name:
                 result = question.run(question.Settings(), range(seeds), plot, quiet=quiet)
     result = replace(result, spent=spent)
