@@ -32,6 +32,8 @@ COMPRESS = Lab("compress", "32 query tokens instead of hundreds cut the language
 INFORMATION = Lab("information", "kept information: cross-attention > Q-Former > linear map")
 ASPECT = Lab("aspect", "squashing distorts, padding shrinks, tiles lose the whole; the native aspect ratio is best")
 QUESTION = Lab("question", "queries that see the question fetch what it asks")
+OBJECTIVES = Lab("objectives", "ITC aligns globally, ITM finely, ITG makes it speak")
+"""Not among LABS yet: at its size generation does not learn."""
 LABS = (PATCHES, NEGATIVES, FROZEN, COMPRESS, INFORMATION, ASPECT, QUESTION)
 
 
