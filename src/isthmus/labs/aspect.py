@@ -131,7 +131,7 @@ def judge(measured: Measured) -> tuple[Finding, ...]:
         Finding(
             "native is best", (Check("mean, native less the best of the others", best, "at least", BETTER),)
         ),
-        Finding("what squashing did to shapes cannot be undone by telling the ratio", lost(TOLD, SHAPE), core=False),
+        Finding("telling the ratio does not bring squashed shapes back", lost(TOLD, SHAPE), core=False),
         Finding("squashing also costs reading", lost(SQUASH, READING), core=False),
         Finding("an overview does not bring the whole back to tiles", lost(TILES, WHOLE), core=False),
     )  # fmt: skip

@@ -77,7 +77,7 @@ class Measured:
 def run(settings: Settings, seeds: range, plot: Path, *, quiet: bool) -> Result:
     """Time, draw, train, measure, judge, plot."""
     measured = measure(settings, seeds, quiet=quiet)
-    plots.save(draw(measured), plot)
+    plots.save(draw(measured, settings), plot)
     whole = settings.prompt + MANY
     return Result(
         lab=COMPRESS.name,
@@ -206,7 +206,7 @@ def _connector(way: str, count: int, pool: Pool, settings: Settings) -> nn.Modul
     return MlpConnector(numbers, width, layers=1, reduction="average", factor=math.isqrt(pool.cells // count))
 
 
-def draw(measured: Measured) -> Canvas:
+def draw(measured: Measured, settings: Settings) -> Canvas:
     """Accuracy over tokens, by kind for the queries; and the cost of tokens."""
     figure, axes = plots.canvas(3)
     for axis, way in ((axes[0], QUERIES), (axes[1], AVERAGED)):
@@ -220,7 +220,10 @@ def draw(measured: Measured) -> Canvas:
     axes[1].set_title("right answers, averages of neighbours\n(at the right end: all cells)")
     axes[0].legend(fontsize="small")
     lengths = list(measured.cost)
-    plots.bands(axes[2], lengths, {"time of SmolLM2-135M": list(measured.cost.values())})
+    shares = list(measured.cost.values())
+    whole = LLAMA_7B.flop(MANY + settings.prompt)
+    flop = [constant(LLAMA_7B.flop(n + settings.prompt) / whole, shares[0]) for n in lengths]
+    plots.bands(axes[2], lengths, {"time of SmolLM2-135M": shares, "FLOP of a 7B": flop})
     axes[2].set_title(f"prefill, as a share of {MANY} tokens'")
     axes[2].set_xlabel("tokens a picture")
     axes[2].legend(fontsize="small")
