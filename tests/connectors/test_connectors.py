@@ -7,7 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isthmus.connectors import LinearConnector, MlpConnector, QFormerConnector, ResamplerConnector
+from isthmus.connectors import (
+    LinearConnector,
+    MlpConnector,
+    QFormerConnector,
+    ResamplerConnector,
+    SoftPromptConnector,
+)
 from isthmus.connectors.reduce import Reduction
 from isthmus.errors import InputError
 
@@ -36,9 +42,11 @@ def build(kind, dropout=0.0, trainable=True):
             return ResamplerConnector(*wide, queries=3, layers=2, heads=2, width=8, **own)
         case "qformer":
             return QFormerConnector(replace(SMALL, dropout=dropout), trainable=trainable)
+        case "soft prompt":
+            return SoftPromptConnector(torch.randn(2, WIDTH_OUT), build("qformer", dropout), trainable=trainable)
 
 
-KINDS = ("linear", "mlp", "mlp of three", "shuffle", "average", "resampler", "qformer")
+KINDS = ("linear", "mlp", "mlp of three", "shuffle", "average", "resampler", "qformer", "soft prompt")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -85,7 +93,7 @@ def test_a_connector_that_does_not_train_has_no_gradients_and_no_dropout(kind):
 def test_a_connector_that_trains_reaches_every_parameter_and_drops_out(kind):
     connector = build(kind, dropout=0.5)
     batch = features(8, 16)
-    text = texts(3, 4) if kind == "qformer" else None
+    text = texts(3, 4) if kind in ("qformer", "soft prompt") else None
     out = connector(batch, text).tokens
     assert not torch.equal(out, connector(batch, text).tokens)
     assert torch.equal(connector.eval()(batch, text).tokens, connector(batch, text).tokens)

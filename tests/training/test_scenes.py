@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from isthmus.training.data.forms import LINES, form_of_scene
 from isthmus.training.data.questions import KINDS, NUMBERS, Question, place_of, plural, questions, told, with_article
 from isthmus.training.data.scenes import COLOURS, Cutout, Scene, compose, painted
 from isthmus.training.data.sources import Sample
@@ -80,15 +81,24 @@ def answered(scene: Scene, names: list[str], question: Question) -> bool:
             return {each.colour for each in scene.things if each.name == mentioned[0]} == {question.answer}
         case "is there":
             return question.answer == ("yes" if mentioned[0] in names else "no")
-        case "list":
-            parts = question.answer.split(", ")
-            alone = [thing for thing in scene.things if names.count(thing.name) == 1]
-            return len(parts) == len(set(names)) and all(
-                any(thing.name in part and part.endswith(place_of(scene, thing)) for part in parts) for thing in alone
-            )
         case "describe":
             return question.answer == told(scene) and all(name in question.answer for name in names)
     return False
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 100_000))
+def test_a_form_tells_what_the_questions_ask_for(cutouts: list[Cutout], seed: int) -> None:
+    _, scene = compose(cutouts, seed, side=SIDE)
+    form = form_of_scene(scene)
+    assert len(form) <= LINES
+    assert [line.name for line in form] == list(dict.fromkeys(thing.name for thing in scene.things))
+    for line in form:
+        same = [thing for thing in scene.things if thing.name == line.name]
+        assert (line.number, line.colour) == (NUMBERS[len(same)], same[0].colour)
+        assert line.place == (place_of(scene, same[0]) if len(same) == 1 else "")
+    standing = [line.standing for line in form]
+    assert standing == {1: [""], 2: ["left", "right"], 3: ["left", "middle", "right"]}[len(form)]
 
 
 def test_every_kind_is_asked_and_yes_is_no_safe_guess(cutouts: list[Cutout]) -> None:

@@ -2,14 +2,16 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from isthmus.connectors.connector import Tokens
-from isthmus.training.data.questions import Question
-from isthmus.training.words import PAUSES, Words, caption_of
+from isthmus.training.data.forms import LINES, UNKNOWN, Line, form_of_one
+from isthmus.training.words import ROOM, TOLD, Words
 from isthmus.vision.features import Features
 
-WIDTH, QUERIES = 32, 4
+WIDTH = 32
 
 
 class ByteTokenizer:
@@ -38,40 +40,57 @@ class Parts:
 
 @pytest.fixture
 def words() -> Words:
-    return Words(Parts(), ["cat", "ox"])  # type: ignore[arg-type]
+    return Words(Parts(), [CAT, OX])  # type: ignore[arg-type]
+
+
+OX, CAT = form_of_one("ox", "red"), form_of_one("cat")
+NAME = sum(ROOM[:3])
+"""Where the first line's name begins."""
 
 
 def embeddings(text: str) -> Tensor:
     return Parts.language_model.table.weight.detach()[torch.tensor(list(text.encode()))]
 
 
-def test_a_token_at_a_words_place_says_that_word(words: Words) -> None:
-    said = words.scores(embeddings(" cat\n")[None])[0].argmax(-1)
-    assert [chr(words.ids[at]) for at in said] == [" ", "c", "a", "t", "\n"]
+def test_the_true_form_says_its_words_each_in_its_field(words: Words) -> None:
+    said = words.scores(words.told([OX], TOLD))[0].argmax(-1)
+    text = "".join(chr(words.ids[at]) for at in said)
+    # each letter is a token here, so a field holds as many letters as it has room, and the space before them
+    assert text == "\n" + " " + " " + " ox\n" + "\n\n" + "," + "\n" * (TOLD - 10)
 
 
-def test_only_words_of_the_captions_can_be_said(words: Words) -> None:
-    assert {chr(id_) for id_ in words.ids} == set("\n catox")
+def test_only_words_of_the_forms_can_be_said(words: Words) -> None:
+    assert {chr(id_) for id_ in words.ids} == set("\n, catox")
     assert len(words.table) == len(words.ids)
 
 
-def test_the_loss_is_least_where_the_caption_is_said(words: Words) -> None:
-    right, wrong = (embeddings(text)[None] * 4 for text in (" ox\n\n", " cat\n"))
-    assert words.loss(right, ["ox"]) < 0.01 < words.loss(wrong, ["ox"])
+def test_the_loss_is_least_where_the_form_is_told(words: Words) -> None:
+    ox, cat = (words.told([form], TOLD) for form in (OX, CAT))
+    assert words.loss(ox, [OX]) < 0.01 < words.loss(cat, [OX])
 
 
-def test_the_first_pause_counts_and_further_ones_hardly(words: Words) -> None:
-    base = embeddings(" ox\n\n\n")[None] * 4
-    losses = []
-    for place in (3, 4):  # the word in place of a pause, first or second
-        other = base.clone()
-        other[:, place] = embeddings("a") * 4
-        losses.append(float(words.loss(other, ["ox"]) - words.loss(base, ["ox"])))
-    assert losses[1] == pytest.approx(PAUSES * losses[0], rel=1e-3)
+@pytest.mark.parametrize(("at", "weighs"), [(NAME + 3, 1.0), (NAME + 4, 0.0), (10, 1.0), (11, 0.1)])
+def test_what_a_word_in_place_of_a_pause_costs(words: Words, at: int, weighs: float) -> None:
+    """As much as one in the first field where the pause ends a name or the form; nothing where nothing is known; a
+    tenth behind another pause."""
+    right = words.told([OX], TOLD)
+    costs = []
+    for place in (at, 0):
+        wrong = right.clone()
+        wrong[:, place] = embeddings("c")
+        costs.append(float(words.loss(wrong, [OX]) - words.loss(right, [OX])))
+    assert costs[1] > 0.1
+    assert costs[0] == pytest.approx(weighs * costs[1], rel=1e-3, abs=1e-6)
 
 
-def test_a_caption_longer_than_the_tokens_is_cut(words: Words) -> None:
-    assert words.loss(embeddings(" ca")[None] * 4, ["cat"]) < 0.01
+@given(count=st.integers(0, LINES), m=st.integers(1, TOLD + 9), name=st.text("abcdefgh ", min_size=1, max_size=9))
+def test_every_form_has_as_many_words_as_weights_and_any_connector_may_say_it(count: int, m: int, name: str) -> None:
+    form = tuple(Line("left", "one", "", name, UNKNOWN) for _ in range(count))
+    words = Words(Parts(), [form])  # type: ignore[arg-type]
+    ids, weights = words.laid_out(form)
+    assert len(ids) == len(weights) == TOLD
+    assert words.told([form], m).shape == (1, m, WIDTH)
+    assert words.loss(torch.zeros(1, m, WIDTH), [form]).isfinite()
 
 
 class Reader(nn.Module):
@@ -81,10 +100,10 @@ class Reader(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.map = nn.Linear(8, QUERIES * WIDTH)
+        self.map = nn.Linear(8, TOLD * WIDTH)
 
     def forward(self, features: Features) -> Tokens:
-        tokens = self.map(features.tokens[:, 0]).view(-1, QUERIES, WIDTH)
+        tokens = self.map(features.tokens[:, 0]).view(-1, TOLD, WIDTH)
         return Tokens(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool))
 
 
@@ -96,16 +115,9 @@ def test_a_connector_learns_to_say_what_it_sees(words: Words) -> None:
     optimiser = torch.optim.Adam(reader.parameters(), 0.05)
     for _ in range(60):
         optimiser.zero_grad()
-        words.loss(reader(features).tokens, ["cat", "ox"]).backward()
+        words.loss(reader(features).tokens, [CAT, OX]).backward()
         optimiser.step()
-    said = words.scores(reader(features).tokens).argmax(-1)
+    said = words.scores(reader(features).tokens).argmax(-1)[:, NAME : NAME + 4]
     texts = ["".join(chr(words.ids[at]) for at in row) for row in said]
     assert texts == [" cat", " ox\n"]
     assert Parts.language_model.table.weight.grad is None
-
-
-def test_what_is_said_is_the_list_else_the_name() -> None:
-    name, listed = Question("what", "What is this?", "cat"), Question("list", "What is where?", "cat top left")
-    assert caption_of([name, listed]) == "cat top left"
-    assert caption_of([name]) == "cat"
-    assert caption_of([Question("count", "How many?", "one")]) is None

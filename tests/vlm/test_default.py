@@ -10,8 +10,10 @@ from PIL import Image
 from isthmus.checkpoints import resolve
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
+from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.errors import CorruptPart, FitMismatch
 from isthmus.messages import user
+from isthmus.precision import fast_dtype
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vlm.default import save_default_vlm
@@ -27,18 +29,17 @@ CAT = Image.effect_noise((80, 60), 60).convert("RGB")
 
 @pytest.fixture(scope="module")
 def language() -> LanguageModel:
-    return load_language_model("default/smollm2")
+    return load_language_model("default/smollm2", dtype=fast_dtype("cpu"))
 
 
 def saved(folder: Path, kind: str, language: LanguageModel) -> VisionLanguageModel:
     torch.manual_seed(0)
     classes = torch.nn.functional.normalize(torch.randn(1000, 16), dim=-1)
     encoder = DepthsEncoder(load_efficientnet(resolve("default/efficientnet-lite0")), classes)
-    connector = (
-        MlpConnector(encoder.width, 576)
-        if kind == "mlp"
-        else QFormerConnector(QFormerConfig(encoder.width, 576, width=32, layers=2, heads=2, width_ffn=48, queries=4))
-    )
+    shape = QFormerConfig(encoder.width, 576, width=32, layers=2, heads=2, width_ffn=48, queries=4)
+    connector = MlpConnector(encoder.width, 576) if kind == "mlp" else QFormerConnector(shape)
+    if kind == "soft prompt":
+        connector = SoftPromptConnector(torch.randn(3, 576), connector)
     # as it will be kept: in half precision
     for parameter in connector.parameters():
         parameter.data = parameter.data.half().float()
@@ -47,7 +48,7 @@ def saved(folder: Path, kind: str, language: LanguageModel) -> VisionLanguageMod
     return model
 
 
-@pytest.mark.parametrize("kind", ["mlp", "qformer"])
+@pytest.mark.parametrize("kind", ["mlp", "qformer", "soft prompt"])
 def test_what_was_saved_answers_the_same(tmp_path: Path, kind: str, language: LanguageModel) -> None:
     model = saved(tmp_path, kind, language)
     loaded = load_vlm(str(tmp_path))

@@ -189,9 +189,9 @@ def _embedder(name: str, *, indexing: bool = False) -> "Embedder":
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if not indexing or name == DEFAULT_MODEL:  # its small network is fast, and checked, in fp32
         return load_embedder(name, device=device)
-    from isthmus.photos.speed import indexing_dtype
+    from isthmus.precision import fast_dtype
 
-    return load_embedder(name, device=device, dtype=indexing_dtype(device))
+    return load_embedder(name, device=device, dtype=fast_dtype(device))
 
 
 def _prepare_search(library: "Library", embedder: "Embedder") -> None:

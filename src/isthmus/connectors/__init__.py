@@ -8,6 +8,7 @@ from isthmus.connectors.qformer import QFormer, QFormerConfig, QFormerConnector,
 from isthmus.connectors.qformer_checkpoint import load_qformer, qformer_from_bert
 from isthmus.connectors.qformer_names import export_config, export_qformer
 from isthmus.connectors.resampler import ResamplerConnector
+from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.connectors.stage1_checkpoint import load_stage1, start_word_head
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "QFormerConfig",
     "QFormerConnector",
     "ResamplerConnector",
+    "SoftPromptConnector",
     "Stage1",
     "Text",
     "Tokens",

@@ -17,6 +17,7 @@ from isthmus.checkpoints import resolve
 from isthmus.images.fits import Letterbox, Squash
 from isthmus.images.views import View, Views
 from isthmus.labs.drawn import Drawing
+from isthmus.precision import fast_dtype
 from isthmus.progress import Progress
 from isthmus.vision.depths import OVERVIEWS, DepthsEncoder, places
 from isthmus.vision.efficientnet import load_efficientnet
@@ -29,8 +30,8 @@ LOUD = 4.0
 
 
 def frozen_encoder() -> DepthsEncoder:
-    """EfficientNet-Lite0 in bf16, for `cells` only. Raises MissingPart without its package."""
-    base = load_efficientnet(resolve("default/efficientnet-lite0"), dtype=torch.bfloat16)
+    """EfficientNet-Lite0 in what is fast here, for `cells` only. Raises MissingPart without its package."""
+    base = load_efficientnet(resolve("default/efficientnet-lite0"), dtype=fast_dtype("cpu"))
     return DepthsEncoder(base, torch.zeros(1000, 1))  # the classes' vectors, which `stored` does not read
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from isthmus.connectors.connector import Tokens
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.labs.asked_shapes import Shapes
+from isthmus.precision import fast_autocast
 from isthmus.training.default_vlm import WORD_SCALE
 from isthmus.training.vlm import Asked
 from isthmus.vision.depths import OVERVIEWS, DepthsEncoder
@@ -105,7 +106,7 @@ class Trainee:
         self.optimiser.zero_grad()
         features = self.features(shapes, rows)
         spent.encode = (encoded := time.process_time()) - start
-        with torch.autocast("cpu", torch.bfloat16):
+        with fast_autocast("cpu"):
             loss = forward_branches(self.model, groups, self.model.connect(features)).loss
         spent.forward = (known := time.process_time()) - encoded
         loss.backward()  # type: ignore[no-untyped-call]
@@ -177,7 +178,7 @@ def accuracy(trainee: Trainee, shapes: Shapes, asked: Asked, *, blind: bool = Fa
         rows = range(start, min(start + batch, len(shapes)))
         groups = [[asked(question) for question in shapes.asked[row]] for row in rows]
         features = trainee.features(shapes, rows)
-        with torch.autocast("cpu", torch.bfloat16):
+        with fast_autocast("cpu"):
             tokens = trainee.model.connect(features)
             if blind:
                 tokens = Tokens(torch.zeros_like(tokens.tokens), tokens.mask)
@@ -194,7 +195,7 @@ def accuracy(trainee: Trainee, shapes: Shapes, asked: Asked, *, blind: bool = Fa
 def perplexity(model: VisionLanguageModel, text: str) -> float:
     """Of the language model alone, on a text it reads from the start."""
     ids = torch.tensor([model.tokenizer(text)["input_ids"]])
-    with torch.autocast("cpu", torch.bfloat16):
+    with fast_autocast("cpu"):
         logits = model.language_model(input_ids=ids, use_cache=False).logits.float()
     loss = nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:])
     return loss.exp().item()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.checkpoints import resolve
@@ -19,20 +19,20 @@ from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.objectives import Stage1
 from isthmus.connectors.qformer import QFormerConnector, without_text
 from isthmus.connectors.qformer_checkpoint import qformer_from_bert
+from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.contrastive.metrics import Interval
 from isthmus.contrastive.sentence import load_minilm
 from isthmus.contrastive.tokenizer import load_tokenizer
 from isthmus.errors import InputError
 from isthmus.machine import machine
+from isthmus.precision import fast_dtype
 from isthmus.threads import keep_memory
-from isthmus.training.blind import BlindConnector
 from isthmus.training.data.sources import STAMPS, clipart, emoji, emoji_folder, glyphs, photographs, stamps
 from isthmus.training.embedder import class_vectors
 from isthmus.training.measure import commonest_answers, measure, nearest_captions
 from isthmus.training.pictures import Pictures, Split, easy_vqa, grounds, scenes, singles, split_files
 from isthmus.training.recipe import MlpShape, QFormerShape, Stage, VlmRecipe
-from isthmus.training.vlm import Source, train_answers, train_stage1
-from isthmus.training.words import PAUSE, train_words
+from isthmus.training.vlm import Source, train_answers, train_stage1, train_words, words_of
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vision.imagenet import imagenet_classes
@@ -49,6 +49,7 @@ TEST_SCENES, CHOOSING_SCENES = 600, 400
 TRAIN_SEED, TEST_SEED, CHOOSING_SEED = 1_000_000, 2_000_000, 3_000_000
 TEST_GROUNDS = 6
 GROUNDS = 600
+STAGES = ("first", "words", "soft_prompt", "prompt", "second", "blind")
 WORD_SCALE = 0.35
 """What the last map's first weights are multiplied by."""
 
@@ -106,10 +107,10 @@ class Workshop:
 
 
 def default_encoder(name: str, size: int | None = None) -> DepthsEncoder:
-    """The default encoder read at all depths, in bf16, its classes told apart by MiniLM's vectors of them."""
+    """The default encoder read at all depths, its classes told apart by MiniLM's vectors of them."""
     classes = class_vectors(load_minilm(resolve(TEXT_ENCODER)))
     return DepthsEncoder(
-        load_efficientnet(resolve(name), dtype=torch.bfloat16, size=size), F.normalize(classes, dim=-1)
+        load_efficientnet(resolve(name), dtype=fast_dtype("cpu"), size=size), F.normalize(classes, dim=-1)
     )
 
 
@@ -121,37 +122,47 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
     """
     workshop = Workshop(recipe, quiet=quiet)
     encoder, sources = workshop.encoder, workshop.sources()
-    language = load_language_model(recipe.language_model)
+    language = load_language_model(recipe.language_model, dtype=fast_dtype("cpu"))
     # torch's fused attention is slow backwards on a processor: a third of a step
     language.model.set_attn_implementation("eager" if language.model.device.type == "cpu" else "sdpa")
     before = seal(encoder.base.net, language.model)
     torch.manual_seed(recipe.seed)
-    connector = _connector(recipe, encoder.width, language.model.get_input_embeddings().weight.shape[1])
+    rows = language.model.get_input_embeddings().weight
+    seeing = _connector(recipe, encoder.width, rows.shape[1])
     stages = _Stages(recipe, out / "stages")
-    if isinstance(connector, QFormerConnector):
+    if isinstance(seeing, QFormerConnector):
         if recipe.first is not None:
-            with stages("first", connector) as run:
+            with stages("first", seeing) as run:
                 if run:
-                    _first(recipe, connector, encoder, sources, recipe.first, quiet=quiet)
-        connector = without_text(connector)
-    model = VisionLanguageModel(encoder, connector, language.model, language.tokenizer, ChatML())
+                    _first(recipe, seeing, encoder, sources, recipe.first, quiet=quiet)
+        seeing = without_text(seeing)
+
+    def composed(connector: nn.Module) -> VisionLanguageModel:
+        return VisionLanguageModel(encoder, connector, language.model, language.tokenizer, ChatML())
+
+    words = words_of(composed(seeing), sources)
     if recipe.words is not None:
-        with stages("words", connector) as run:
+        with stages("words", seeing) as run:
             if run:
-                train_words(model, encoder, sources, recipe.words, recipe.seed, quiet=quiet)
-    if recipe.first is not None and isinstance(connector, MlpConnector):
+                train_words(composed(seeing), encoder, sources, recipe.words, recipe.seed, words=words, quiet=quiet)
+    connector = SoftPromptConnector(_any_words(rows, recipe.soft_prompt), seeing)
+    model = composed(connector)
+    if recipe.prompt is not None:
+        with stages("prompt", connector) as run:
+            if run:
+                train_answers(model, encoder, sources, recipe.prompt, recipe.seed, words=words, told=True, quiet=quiet)
+    if recipe.first is not None and isinstance(seeing, MlpConnector):
         with stages("first", connector) as run:
             if run:
-                train_answers(model, encoder, sources, recipe.first, recipe.seed, quiet=quiet)
+                train_answers(model, encoder, sources, recipe.first, recipe.seed, words=words, quiet=quiet)
     with stages("second", connector) as run:
         if run:
-            train_answers(model, encoder, sources, recipe.second, recipe.seed + 1, quiet=quiet)
+            train_answers(model, encoder, sources, recipe.second, recipe.seed + 1, words=words, quiet=quiet)
     blind = None
     if recipe.blind is not None:
-        rows = language.model.get_input_embeddings().weight
-        pause = rows[torch.tensor(language.tokenizer(PAUSE)["input_ids"], device=rows.device)]
-        guesser = BlindConnector(encoder.width, pause.expand(model.connector.num_tokens(encoder.num_tokens), -1))
-        blind = VisionLanguageModel(encoder, guesser, language.model, language.tokenizer, ChatML())
+        count = connector.num_tokens(encoder.num_tokens)
+        guesser = SoftPromptConnector(_any_words(rows, count), width_in=encoder.width)
+        blind = composed(guesser)
         with stages("blind", guesser) as run:
             if run:
                 train_answers(blind, encoder, sources, recipe.blind, recipe.seed + 2, quiet=quiet)
@@ -171,19 +182,25 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
     return figures
 
 
+def _any_words(rows: Tensor, count: int) -> Tensor:
+    """Embeddings of that many words of the language model, drawn once for all."""
+    drawn = torch.randint(len(rows), (count,), generator=torch.Generator().manual_seed(0))
+    return rows[drawn.to(rows.device)]
+
+
 class _Stages:
     """The connector as each finished stage left it, kept by all of the recipe that led to it."""
 
     def __init__(self, recipe: VlmRecipe, folder: Path) -> None:
         self._left, self._folder = asdict(recipe), folder
-        self._led: dict[str, object] = {
-            key: self._left.pop(key) for key in tuple(self._left) if key not in ("first", "words", "second", "blind")
-        }
+        self._led: dict[str, object] = {key: self._left.pop(key) for key in tuple(self._left) if key not in STAGES}
 
     @contextmanager
     def __call__(self, name: str, connector: nn.Module) -> Iterator[bool]:
         """Whether the stage is still to be run; if not, the connector is as it was behind it."""
         self._led[name] = self._left.pop(name)
+        if name == "prompt":
+            self._led["soft_prompt"] = self._left.pop("soft_prompt")
         key = hashlib.sha256(json.dumps(self._led, sort_keys=True).encode()).hexdigest()[:12]
         path = self._folder / f"{name}-{key}.safetensors"
         if path.is_file():

@@ -21,6 +21,7 @@ from isthmus.contrastive.default import Heads, HeadsConfig
 from isthmus.contrastive.losses import InfoNCE
 from isthmus.contrastive.metrics import Interval, bootstrap, first_rank, median
 from isthmus.contrastive.sentence import SentenceEncoder, load_minilm
+from isthmus.precision import fast_dtype
 from isthmus.progress import progress
 from isthmus.training.data.sources import Sample, clipart, concept_of, emoji, emoji_folder, stamps
 from isthmus.training.features import Described, described, scene_features
@@ -57,7 +58,7 @@ def train_embedder(recipe: EmbedderRecipe, out: Path, *, quiet: bool = False) ->
 
     The figures go into config.json too. Raises MissingPart where a source or a part is not installed.
     """
-    encoder = load_efficientnet(resolve(recipe.encoder), dtype=torch.bfloat16)
+    encoder = load_efficientnet(resolve(recipe.encoder), dtype=fast_dtype("cpu"))
     sentences = load_minilm(resolve(recipe.text_encoder))
     sources = read_sources(recipe)
     split = split_stamps(sources["stamps"], recipe.held_out, recipe.seed)

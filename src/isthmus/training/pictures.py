@@ -10,10 +10,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 from PIL import Image
@@ -22,6 +23,7 @@ from torch import Tensor
 from isthmus.images.views import Picture
 from isthmus.progress import progress
 from isthmus.training.data.augmentation import WHITE, augmented, on_colour
+from isthmus.training.data.forms import Form, Line, form_of_one, form_of_scene
 from isthmus.training.data.names import common_names, endings, is_lettering, shared_name
 from isthmus.training.data.questions import EASY_VQA, Question, questions, questions_of_one
 from isthmus.training.data.scenes import SIDE, Cutout, compose, ground
@@ -30,6 +32,7 @@ from isthmus.training.kept import kept
 from isthmus.vision.depths import DepthsEncoder
 
 Thing = TypeVar("Thing")
+Words: TypeAlias = "list[list[list[tuple[str, ...]]]]"
 
 DRAWN = 2
 """Raise it when what is drawn from the same names and seeds changes: older features are not taken from the cache."""
@@ -41,12 +44,12 @@ SHARED = 20
 
 @dataclass(frozen=True)
 class Pictures:
-    """stored [V, N, C] float16 as the encoder keeps them; asked[v]: the questions about picture v; names[v]: what the
-    picture is of ("" for scenes)."""
+    """stored [V, N, C] float16 as the encoder keeps them; asked[v]: the questions about picture v; forms[v]: what the
+    picture shows, () where that is not known."""
 
     stored: Tensor
     asked: tuple[tuple[Question, ...], ...]
-    names: tuple[str, ...]
+    forms: tuple[Form, ...]
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,14 @@ def singles(
     jobs = [(sample, name, view) for sample, name in samples.items() for view in range(max(views, 1))]
     names = sorted(set(samples.values()))
 
+    @lru_cache(maxsize=8)  # the views of a sample follow each other
+    def rendered(sample: Sample) -> Image.Image:
+        return render(sample, SIDE)
+
     def draw(job: tuple[Sample, str, int]) -> Image.Image:
         sample, name, view = job
         try:
-            image = render(sample, SIDE)
+            image = rendered(sample)
         except (ValueError, OSError):
             return Image.new("RGB", (SIDE, SIDE), WHITE)  # an SVG its renderer refuses: dropped below
         if not views:
@@ -114,7 +121,7 @@ def singles(
     key = [label, views, [f"{sample.path}:{sample.concept}" for sample in samples]]
     stored = _kept(encoder, key, lambda: _encoded(encoder, label, len(jobs), map_threads(draw, jobs), quiet=quiet))
     asked = tuple(tuple(questions_of_one(name, names, i)) for i, (_, name, _) in enumerate(jobs))
-    return Pictures(stored, asked, tuple(name for _, name, _ in jobs))
+    return Pictures(stored, asked, tuple(form_of_one(name) for _, name, _ in jobs))
 
 
 def scenes(
@@ -131,22 +138,30 @@ def scenes(
     cutouts = [Cutout(s, name) for s, name in samples.items() for _ in range(OFTEN if s.source == "stamps" else 1)]
     seeds = range(start, start + count)
     asked_for = sorted(set(names) | set(samples.values()))
-    truth: dict[int, tuple[Question, ...]] = {}
+    truth: dict[int, tuple[list[Question], Form]] = {}
 
     def draw(seed: int) -> Image.Image:
         image, scene = compose(cutouts, seed, grounds=grounds)
-        truth[seed] = tuple(questions(scene, asked_for, seed))
+        truth[seed] = questions(scene, asked_for, seed), form_of_scene(scene)
         return image
 
-    key = ["scenes", start, count, [f"{cut.sample.path}:{cut.name}" for cut in cutouts], [str(g) for g in grounds]]
+    key = [
+        "scenes and forms",
+        start,
+        count,
+        [f"{cut.sample.path}:{cut.name}" for cut in cutouts],
+        [str(g) for g in grounds],
+    ]
     key.append(list(asked_for))
 
-    def make() -> tuple[Tensor, list[list[list[str]]]]:
+    def make() -> tuple[Tensor, Words]:
         stored = _encoded(encoder, "scenes", count, map_threads(draw, seeds), quiet=quiet)
-        return stored, [[[q.kind, q.text, q.answer] for q in truth[seed]] for seed in seeds]
+        told = [truth[seed] for seed in seeds]
+        return stored, [[[astuple(q) for q in asked], [line.fields for line in form]] for asked, form in told]
 
     stored, told = _kept_with_words(encoder, key, make)
-    return Pictures(stored, tuple(tuple(Question(*each) for each in one) for one in told), ("",) * count)
+    asked = tuple(tuple(Question(*each) for each in one) for one, _ in told)
+    return Pictures(stored, asked, tuple(tuple(Line(*fields) for fields in form) for _, form in told))
 
 
 def grounds(encoder: DepthsEncoder, count: int, photographs: Sequence[Path], *, quiet: bool = False) -> Pictures:
@@ -159,7 +174,7 @@ def grounds(encoder: DepthsEncoder, count: int, photographs: Sequence[Path], *, 
     images = map_threads(draw, range(count))
     stored = _kept(encoder, key, lambda: _encoded(encoder, "grounds", count, images, quiet=quiet))
     nothing = questions_of_one("nothing", ("anything",), 0)
-    return Pictures(stored, (tuple(nothing),) * count, ("",) * count)
+    return Pictures(stored, (tuple(nothing),) * count, ((),) * count)
 
 
 def easy_vqa(encoder: DepthsEncoder, part: str, *, quiet: bool = False) -> Pictures:
@@ -175,9 +190,6 @@ def easy_vqa(encoder: DepthsEncoder, part: str, *, quiet: bool = False) -> Pictu
     asked: defaultdict[int, list[Question]] = defaultdict(list)
     for text, answer, number in zip(texts, answers, ids, strict=True):
         asked[number].append(Question(EASY_VQA, text[0].upper() + text[1:], answer))
-    if part == "train":
-        for of_one in asked.values():
-            of_one += _shape_told(of_one)
     order = sorted(asked)
 
     def draw(number: int) -> Image.Image:
@@ -189,16 +201,20 @@ def easy_vqa(encoder: DepthsEncoder, part: str, *, quiet: bool = False) -> Pictu
         ["easy-vqa", part],
         lambda: _encoded(encoder, f"easy-vqa {part}", len(order), map_threads(draw, order), quiet=quiet),
     )
-    return Pictures(stored, tuple(tuple(asked[number]) for number in order), ("",) * len(order))
+    return Pictures(
+        stored,
+        tuple(tuple(asked[number]) for number in order),
+        tuple(_shape_told(asked[number]) if part == "train" else () for number in order),
+    )
 
 
-def _shape_told(asked: Sequence[Question]) -> list[Question]:
-    """What easy-vqa's open questions and their answers tell together: "blue rectangle"."""
+def _shape_told(asked: Sequence[Question]) -> Form:
+    """What easy-vqa's open questions and their answers tell together: a blue rectangle."""
     open_ones = " ".join(f"{q.text} {q.answer}".lower() for q in asked if q.text.startswith("What"))
     said = set(re.findall(r"[a-z]+", open_ones))
     colour = next((c for c in ("teal", "black", "green", "blue", "gray", "yellow", "red", "brown") if c in said), None)
     shape = next((s for s in ("rectangle", "circle", "triangle") if s in said), None)
-    return [Question("list", "List what you see.", f"{colour} {shape}")] if colour and shape else []
+    return form_of_one(shape, colour) if colour and shape else ()
 
 
 def map_threads(draw: Callable[[Thing], Image.Image], jobs: Sequence[Thing]) -> Iterator[Image.Image]:
@@ -225,8 +241,8 @@ def _kept(encoder: DepthsEncoder, key: list[object], make: Callable[[], Tensor])
 
 
 def _kept_with_words(
-    encoder: DepthsEncoder, key: list[object], make: Callable[[], tuple[Tensor, list[list[list[str]]]]]
-) -> tuple[Tensor, list[list[list[str]]]]:
+    encoder: DepthsEncoder, key: list[object], make: Callable[[], tuple[Tensor, Words]]
+) -> tuple[Tensor, Words]:
     def tensors() -> dict[str, Tensor]:
         stored, words = make()
         return {"stored": stored, "words": torch.tensor(list(json.dumps(words).encode()), dtype=torch.uint8)}

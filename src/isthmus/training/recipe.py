@@ -58,7 +58,8 @@ class Stage:
 
     `feature_dropout`: share of the encoder's channels left out, others for each picture; `questions`: of one picture,
     at most; `kinds`: which are asked (empty: all). Stage 1 of BLIP-2 asks none: its
-    captions are the answers of the kind "describe".
+    captions are the answers of the kind "describe". `words`: weight of the loss on words beside the answers';
+    `prompt_rate`: of the soft prompt, where it is not the rest's.
     """
 
     __pydantic_config__ = STRICT
@@ -70,6 +71,8 @@ class Stage:
     feature_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     questions: Count = 6
     kinds: tuple[Literal[(*KINDS, EASY_VQA)], ...] = ()  # type: ignore[valid-type]  # texts known at run time
+    words: Share = 0.0
+    prompt_rate: Rate | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ class VlmRecipe:
     """A default model that answers about pictures; recipes/vlm.yaml says what each field means.
 
     With a Q-Former `first` is BLIP-2's stage 1, without a language model; with an MLP it is LLaVA's alignment. In
-    `words`, between the two, the connector learns the language model's words, without running it (training/words.py).
+    `words`, between the two, the connector learns the language model's words, without running it (training/words.py);
+    in `prompt`, `soft_prompt` tokens before it learn how to answer from a true account in those words.
     """
 
     __pydantic_config__ = STRICT
@@ -104,6 +108,7 @@ class VlmRecipe:
     size: Count
     language_model: str
     connector: QFormerShape | MlpShape
+    soft_prompt: Count
     sources: Annotated[
         dict[Literal["stamps", "clipart", "emoji", "glyphs", "scenes", "imagined", "easy-vqa"], SourceShare],
         Field(min_length=1),
@@ -112,6 +117,7 @@ class VlmRecipe:
     openmoji: str | None
     first: Stage | None
     words: Stage | None
+    prompt: Stage | None
     second: Stage
     blind: Stage | None
     """Of the control that sees nothing: as many tokens as a picture has, the same for all, learn from the answers alone

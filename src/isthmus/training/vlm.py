@@ -12,14 +12,18 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from isthmus.connectors.connector import Text
+from isthmus.connectors.connector import Text, Tokens
 from isthmus.connectors.objectives import Stage1
+from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.contrastive.tokenizer import Tokenizer
 from isthmus.messages import assistant, user
+from isthmus.precision import fast_autocast
 from isthmus.progress import progress
+from isthmus.training.data.forms import Form, form_of_one
 from isthmus.training.data.questions import Question, as_typed, questions_of_one
 from isthmus.training.pictures import Pictures
 from isthmus.training.recipe import Stage
+from isthmus.training.words import Words
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.features import Features
 from isthmus.vlm.branches import forward_branches
@@ -39,11 +43,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One picture of a batch: stored [N, C], the class imagined in it or -1, and what is asked."""
+    """One picture of a batch: stored [N, C], the class imagined in it or -1, what is asked, what it shows."""
 
     stored: Tensor
     imagined: int
     asked: tuple[Question, ...]
+    form: Form
 
 
 def features_of(encoder: DepthsEncoder, stored: Tensor, imagined: Tensor | None = None) -> Features:
@@ -82,7 +87,7 @@ def train_stage1(
             ids = tokenizer(told)
             same = torch.tensor([captions.setdefault(caption, len(captions)) for caption in told])
             features = features_of_drawn(encoder, drawn, stage.feature_dropout)
-            with torch.autocast(encoder.classes.device.type, torch.bfloat16):
+            with fast_autocast(encoder.classes.device):
                 losses = stage1(features, Text(ids.ids, ids.mask), same)
             update(losses.total, stage1, optimiser, schedule)
             for name in ("itc", "itm", "itg"):
@@ -94,6 +99,43 @@ def train_stage1(
                 every(step + 1)
 
 
+def words_of(model: VisionLanguageModel, sources: Sequence[Source]) -> Words:
+    """The words of all that the sources show."""
+    forms = {form for source in sources for form in source.pictures.forms if form}
+    return Words(model, forms | {form_of_one(name) for source in sources for name in source.imagined})
+
+
+def train_words(
+    model: VisionLanguageModel,
+    encoder: DepthsEncoder,
+    sources: Sequence[Source],
+    stage: Stage,
+    seed: int,
+    *,
+    words: Words,
+    every: Callable[[int], None] | None = None,
+    quiet: bool = False,
+) -> None:
+    """Trains the connector so that its tokens say what the picture shows."""
+    rng = random.Random(f"words {seed}")
+    torch.manual_seed(seed)
+    optimiser, schedule = optimiser_of(model.connector, stage)
+    model.train()
+    mean = 0.0
+    with progress("words", stage.steps, "steps", quiet=quiet) as reporter:
+        for step in range(stage.steps):
+            drawn = [each for each in draw(rng, sources, stage.batch) if each.form]
+            features = features_of_drawn(encoder, drawn, stage.feature_dropout)
+            with fast_autocast(encoder.classes.device):
+                tokens = model.connect(features).tokens
+            loss = words.loss(tokens, [each.form for each in drawn])
+            update(loss, model.connector, optimiser, schedule)
+            mean = loss.item() if not step else mean + 0.05 * (loss.item() - mean)
+            reporter.advance(note=f"loss {mean:.3f}")
+            if every is not None:
+                every(step + 1)
+
+
 def train_answers(
     model: VisionLanguageModel,
     encoder: DepthsEncoder,
@@ -101,34 +143,62 @@ def train_answers(
     stage: Stage,
     seed: int,
     *,
+    words: Words | None = None,
+    told: bool = False,
     every: Callable[[int], None] | None = None,
     quiet: bool = False,
 ) -> None:
-    """The connector learns from the language model's loss on the answers."""
+    """The connector learns from the language model's loss on the answers.
+
+    `words`: it is held to its words on the way, by `stage.words` of their loss. `told`: the language model is handed
+    the true form in place of what is seen, so that nothing but the soft prompt learns: how to answer, when told.
+    """
     rng = random.Random(f"answers {seed}")
     torch.manual_seed(seed)
     asked = Asked(model, encoder.num_tokens)
     optimiser, schedule = optimiser_of(model.connector, stage)
     model.train()
-    mean = 0.0
+    means: defaultdict[str, float] = defaultdict(float)
     with progress("answers", stage.steps, "steps", quiet=quiet) as reporter:
         for step in range(stage.steps):
             drawn, groups = [], []
             for each in draw(rng, sources, stage.batch):
                 fitting = [q for q in each.asked if not stage.kinds or q.kind in stage.kinds]
-                if fitting:
+                if fitting and (each.form or not told):
                     chosen = rng.sample(fitting, min(stage.questions, len(fitting)))
                     drawn.append(each)
                     groups.append([asked(as_typed(question, rng)) for question in chosen])
-            features = features_of_drawn(encoder, drawn, stage.feature_dropout)
-            with torch.autocast(encoder.classes.device.type, torch.bfloat16):
-                tokens = model.connect(features)
-                loss = forward_branches(model, groups, tokens).loss
+            with fast_autocast(encoder.classes.device):
+                if told:
+                    tokens = _told(model, encoder, words, drawn)
+                else:
+                    tokens = model.connect(features_of_drawn(encoder, drawn, stage.feature_dropout))
+                losses = {"answers": forward_branches(model, groups, tokens).loss}
+            loss = losses["answers"]
+            if words is not None and stage.words and not told:
+                losses["words"] = _words_loss(model, words, tokens, drawn)
+                loss = loss + stage.words * losses["words"]
             update(loss, model.connector, optimiser, schedule)
-            mean = loss.item() if not step else mean + 0.05 * (loss.item() - mean)
-            reporter.advance(note=f"loss {mean:.3f}")
+            for name, value in losses.items():
+                means[name] += (0.05 * (value.item() - means[name])) if step else value.item()
+            reporter.advance(note=", ".join(f"{name} {value:.3f}" for name, value in means.items()))
             if every is not None:
                 every(step + 1)
+
+
+def _told(model: VisionLanguageModel, encoder: DepthsEncoder, words: Words | None, drawn: Sequence[Drawn]) -> Tokens:
+    connector = model.connector
+    assert isinstance(connector, SoftPromptConnector) and words is not None
+    said = words.told([each.form for each in drawn], connector.num_tokens(encoder.num_tokens) - len(connector.prompt))
+    return connector.before(Tokens(said, torch.ones(said.shape[:2], dtype=torch.bool, device=said.device)))
+
+
+def _words_loss(model: VisionLanguageModel, words: Words, tokens: Tokens, drawn: Sequence[Drawn]) -> Tensor:
+    """Of those pictures of which it is known what they show."""
+    connector = model.connector
+    behind = len(connector.prompt) if isinstance(connector, SoftPromptConnector) else 0
+    known = torch.tensor([bool(each.form) for each in drawn], device=tokens.tokens.device)
+    return words.loss(tokens.tokens[known, behind:], [each.form for each in drawn if each.form])
 
 
 class Asked:
@@ -159,9 +229,9 @@ def draw(rng: random.Random, sources: Sequence[Source], count: int) -> list[Draw
         if source.imagined:
             number = rng.randrange(len(source.imagined))
             asked = questions_of_one(source.imagined[number], source.imagined, rng.randrange(1 << 30))
-            drawn.append(Drawn(stored, number, tuple(asked)))
+            drawn.append(Drawn(stored, number, tuple(asked), form_of_one(source.imagined[number])))
         else:
-            drawn.append(Drawn(stored, -1, source.pictures.asked[at]))
+            drawn.append(Drawn(stored, -1, source.pictures.asked[at], source.pictures.forms[at]))
     return drawn
 
 
@@ -177,13 +247,17 @@ def features_of_drawn(encoder: DepthsEncoder, drawn: Sequence[Drawn], dropout: f
 
 def optimiser_of(module: nn.Module, stage: Stage) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    prompt = module.prompt if isinstance(module, SoftPromptConnector) else None
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": stage.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in trained if p is not prompt and p.ndim > 1], "weight_decay": stage.weight_decay},
+        {"params": [p for p in trained if p is not prompt and p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in trained if p is prompt], "weight_decay": 0.0, "lr": stage.prompt_rate or stage.rate},
     ]
+    groups = [group for group in groups if group["params"]]
     optimiser = torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98), fused=True)
+    rates = [float(group["lr"]) for group in optimiser.param_groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, stage.rate, stage.steps, pct_start=stage.warmup, cycle_momentum=False
+        optimiser, rates, stage.steps, pct_start=stage.warmup, cycle_momentum=False
     )
     return optimiser, schedule
 

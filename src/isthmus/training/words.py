@@ -1,101 +1,105 @@
 """A connector learns the language model's own words, without the language model being run.
 
-Token by token, what it makes of a picture is to be the embedding of the caption's next word: so the language model is
-handed a blurred caption in words it knows, from which it learns to answer in few steps; and a step of this costs no
-language model at all. All words are guessed at once, as in Gu et al., 2018.
+Each of its tokens is to be the embedding of one word of a form that tells what the picture shows (data/forms.py): so
+the language model is handed a blurred account in words it knows, from which it learns to answer in few steps; and a
+step of this costs no language model at all. All words are guessed at once, as in Gu et al., 2018, and a form has every
+word where it belongs whatever the others are.
 
 Notation: B pictures, M connector tokens, W words, D width of the language model.
 """
 
-import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from isthmus.progress import progress
-from isthmus.training.data.questions import Question
-from isthmus.training.recipe import Stage
-from isthmus.training.vlm import Source, draw, features_of_drawn, optimiser_of, update
-from isthmus.vision.depths import DepthsEncoder
+from isthmus.training.data.forms import LINES, UNKNOWN, Form
 from isthmus.vlm.model import VisionLanguageModel
 
 PAUSE = "\n"
-"""Stands behind the caption, up to the last token: it says nothing."""
+"""Stands wherever there is nothing to say."""
 PAUSES = 0.1
-"""What a pause weighs in the loss, but for the first, where a word weighs 1."""
+"""What a pause weighs in the loss where it could be told from what stands before it; elsewhere all weigh 1."""
+SHARP = 4.0
+"""So that a token that is a word's embedding, no longer and no shorter, is sure to be that word: of SmolLM2's, even
+neighbours as close as "cat" and "dog" (half the squared distance 1.7) are then e⁷ apart."""
+ROOM = (1, 1, 1, 4, 2)
+"""Tokens of each field of a line; behind them stands a comma."""
+TOLD = LINES * (sum(ROOM) + 1)
+"""Tokens of a form."""
 
 
 class Words:
-    """The words of some captions: their ids in the language model's tokenizer, and their embeddings."""
+    """The words of some forms: their ids in the language model's tokenizer, and their embeddings."""
 
-    def __init__(self, model: VisionLanguageModel, captions: Iterable[str]) -> None:
+    def __init__(self, model: VisionLanguageModel, forms: Iterable[Form]) -> None:
         self._tokenizer = model.tokenizer
-        said = sorted(set(captions))
-        known = dict(zip(said, self._tokenizer([f" {caption}" for caption in said])["input_ids"], strict=True))
-        pause: int = self._tokenizer(PAUSE)["input_ids"][0]
-        ids = [pause, *sorted(set(chain.from_iterable(known.values())) - {pause})]
-        self.ids = tuple(ids)
-        place = {id_: at for at, id_ in enumerate(ids)}
-        self._targets = {caption: [place[id_] for id_ in row] for caption, row in known.items()}
+        self._pause: int = self._tokenizer(PAUSE)["input_ids"][0]
+        self._comma: int = self._tokenizer(",")["input_ids"][0]
+        self._known: dict[str, list[int]] = {}
+        self._laid: dict[Form, tuple[list[int], list[float]]] = {}
+        known = set(chain.from_iterable(self.laid_out(form)[0] for form in set(forms)))
+        self.ids = (self._pause, *sorted(known - {self._pause}))
+        place = {id_: at for at, id_ in enumerate(self.ids)}
         rows = model.language_model.get_input_embeddings().weight.detach()
-        self.table = rows[torch.tensor(ids, device=rows.device)].float()  # [W, D], the pause first
+        self.table = rows[torch.tensor(self.ids, device=rows.device)].float()  # [W, D], the pause first
+        self._place = place
 
-    def loss(self, tokens: Tensor, captions: Sequence[str]) -> Tensor:
-        """Cross entropy of tokens [B, M, D], each over all words. Captions longer than M are cut."""
+    def laid_out(self, form: Form) -> tuple[list[int], list[float]]:
+        """TOLD ids, and what each of them weighs in the loss."""
+        if form not in self._laid:
+            ids: list[int] = []
+            weights: list[float] = []
+            for line in form:
+                for text, room in zip(line.fields, ROOM, strict=True):
+                    said = self._ids(text)[:room]
+                    rest = room - len(said)
+                    ids += said + [self._pause] * rest
+                    first = 0.0 if text == UNKNOWN else 1.0
+                    weights += [1.0] * len(said) + ([first] + [first * PAUSES] * (rest - 1) if rest else [])
+                ids.append(self._comma)
+                weights.append(PAUSES)
+            empty = (LINES - len(form)) * (sum(ROOM) + 1)
+            ids += [self._pause] * empty
+            weights += ([1.0] + [PAUSES] * (empty - 1)) if empty else []
+            self._laid[form] = ids, weights
+        return self._laid[form]
+
+    def told(self, forms: Sequence[Form], m: int) -> Tensor:
+        """[B, m, D]: the embeddings of the forms themselves, as a connector of m tokens would say them at best."""
+        rows = torch.tensor([[self._place[id_] for id_ in self.laid_out(form)[0]] for form in forms])
+        told: Tensor = self.table[_fitted(rows, m, 0).to(self.table.device)]
+        return told
+
+    def loss(self, tokens: Tensor, forms: Sequence[Form]) -> Tensor:
+        """Cross entropy of tokens [B, M, D], each over all words. What has no token is not asked for; what a token says
+        behind the form hardly counts."""
+        laid = [self.laid_out(form) for form in forms]
         m = tokens.shape[1]
-        targets, weights = torch.zeros(len(captions), m, dtype=torch.long), torch.full((len(captions), m), PAUSES)
-        for row, caption in enumerate(captions):
-            said = self._targets[caption][:m]
-            targets[row, : len(said)] = torch.tensor(said)
-            weights[row, : len(said) + 1] = 1
-        targets, weights = targets.to(tokens.device), weights.to(tokens.device)
-        apart = F.cross_entropy(self.scores(tokens).flatten(0, 1), targets.flatten(), reduction="none")
+        targets = _fitted(torch.tensor([[self._place[id_] for id_ in ids] for ids, _ in laid]), m, 0)
+        weights = _fitted(torch.tensor([weights for _, weights in laid]), m, PAUSES).to(tokens.device)
+        apart = F.cross_entropy(
+            self.scores(tokens).flatten(0, 1), targets.flatten().to(tokens.device), reduction="none"
+        )
         return (apart * weights.flatten()).sum() / weights.sum()
 
     def scores(self, tokens: Tensor) -> Tensor:
-        """[B, M, D] -> [B, M, W]: minus half the squared distance to each word, but for what all words share."""
+        """[B, M, D] -> [B, M, W]: minus half the squared distance to each word, times SHARP, but for what all words
+        share."""
         with torch.autocast(tokens.device.type, enabled=False):
-            scores: Tensor = tokens.float() @ self.table.T - self.table.square().sum(1) / 2
+            scores: Tensor = SHARP * (tokens.float() @ self.table.T - self.table.square().sum(1) / 2)
             return scores
 
+    def _ids(self, text: str) -> list[int]:
+        if text in ("", UNKNOWN):
+            return []
+        if text not in self._known:
+            self._known[text] = self._tokenizer(f" {text}")["input_ids"]
+        return self._known[text]
 
-def caption_of(asked: Sequence[Question]) -> str | None:
-    """What is to be said of a picture: the list of what is where, or the name of the one thing there is."""
-    told = {question.kind: question.answer for question in asked}
-    return told.get("list") or told.get("what")
 
-
-def train_words(
-    model: VisionLanguageModel,
-    encoder: DepthsEncoder,
-    sources: Sequence[Source],
-    stage: Stage,
-    seed: int,
-    *,
-    every: Callable[[int], None] | None = None,
-    quiet: bool = False,
-) -> None:
-    """Trains the connector so that its tokens say what the picture shows."""
-    rng = random.Random(f"words {seed}")
-    torch.manual_seed(seed)
-    spoken = [source for source in sources if any(map(caption_of, source.pictures.asked))]
-    captions = {caption_of(asked) for source in spoken for asked in source.pictures.asked}
-    words = Words(model, {c for c in captions if c} | {name for source in spoken for name in source.imagined})
-    optimiser, schedule = optimiser_of(model.connector, stage)
-    model.train()
-    mean = 0.0
-    with progress("words", stage.steps, "steps", quiet=quiet) as reporter:
-        for step in range(stage.steps):
-            drawn = [each for each in draw(rng, spoken, stage.batch) if caption_of(each.asked)]
-            features = features_of_drawn(encoder, drawn, stage.feature_dropout)
-            with torch.autocast(encoder.classes.device.type, torch.bfloat16):
-                tokens = model.connect(features).tokens
-            loss = words.loss(tokens, [caption_of(each.asked) or "" for each in drawn])
-            update(loss, model.connector, optimiser, schedule)
-            mean = loss.item() if not step else mean + 0.05 * (loss.item() - mean)
-            reporter.advance(note=f"loss {mean:.3f}")
-            if every is not None:
-                every(step + 1)
+def _fitted(rows: Tensor, m: int, filler: float) -> Tensor:
+    """[B, TOLD] -> [B, m], cut or filled."""
+    return F.pad(rows, (0, m - rows.shape[1]), value=filler)

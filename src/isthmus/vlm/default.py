@@ -18,7 +18,9 @@ from isthmus.checkpoints import Checkpoint, resolve
 from isthmus.checkpoints.cache import written_whole
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
+from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.errors import CorruptPart, FitMismatch
+from isthmus.precision import fast_dtype
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vlm.language_model import load_language_model
@@ -32,7 +34,7 @@ def load_default_vlm(
     checkpoint: Checkpoint, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
 ) -> VisionLanguageModel:
     """The model of a folder that `save_default_vlm` wrote, frozen. dtype None: encoder and connector in float32, the
-    language model as stored.
+    language model in what is fast on the device (`precision.fast_dtype`).
 
     Raises MissingPart where a part is not installed, CorruptPart and FitMismatch where one is not what it was trained
     on.
@@ -50,7 +52,9 @@ def load_default_vlm(
                 why=f"{config['encoder']['fit']} instead of {encoder.fit.fingerprint}",
                 todo="train it again",
             )
-        language = load_language_model(config["language_model"]["name"], device=device, dtype=dtype)
+        language = load_language_model(
+            config["language_model"]["name"], device=device, dtype=dtype or fast_dtype(device)
+        )
         for part, found in (("encoder", encoder.fingerprint), ("language_model", language.fingerprint)):
             if config[part]["fingerprint"] != found:
                 raise CorruptPart(
@@ -108,6 +112,9 @@ def save_default_vlm(
 
 def _connector(config: Mapping[str, Any], width_in: int, width_out: int) -> nn.Module:
     match config["kind"]:
+        case "soft prompt":
+            inner = _connector(config["inner"], width_in, width_out)
+            return SoftPromptConnector(torch.zeros(config["tokens"], width_out), inner, trainable=False)
         case "qformer":
             shape = {key: value for key, value in config.items() if key != "kind"}
             return QFormerConnector(QFormerConfig(**shape), trainable=False)
@@ -117,6 +124,8 @@ def _connector(config: Mapping[str, Any], width_in: int, width_out: int) -> nn.M
 
 
 def _described(connector: Any) -> dict[str, Any]:
+    if isinstance(connector, SoftPromptConnector):
+        return {"kind": "soft prompt", "tokens": len(connector.prompt), "inner": _described(connector.inner)}
     if isinstance(connector, QFormerConnector):
         return {"kind": "qformer", **asdict(connector.config)}
     assert isinstance(connector, MlpConnector)

@@ -23,11 +23,10 @@ WORDINGS = {
     "left of": ("Is the {thing} left of the {other}?", "Is the {other} right of the {thing}?"),
     "colour": ("What colour is the {thing}?", "What color is the {thing}?", "Which colour does the {thing} have?"),
     "is there": ("Is there {a_thing}?", "Is there {a_thing} in the picture?", "Do you see {a_thing}?"),
-    "list": ("List what you see and where it is.", "What is where?", "Which things are where?"),
     "describe": ("Describe the picture.", "What can be seen here?", "Write a caption."),
 }
 KINDS = tuple(WORDINGS)
-CAPTIONS = ("list", "describe")
+CAPTIONS = ("describe",)
 """Kinds whose answers tell of the whole picture: figures over all questions leave them out."""
 EASY_VQA = "easy-vqa"
 """The kind of that package's own questions."""
@@ -79,7 +78,6 @@ def questions(scene: Scene, names: Sequence[str], seed: int) -> list[Question]:
     ask("is there", "yes", a_thing=with_article(rng.choice(sorted(seen))))
     absent = _another(rng, names, seen)
     ask("is there", "no", a_thing=with_article(absent))
-    ask("list", listed(scene))
     ask("describe", told(scene))
     return asked
 
@@ -121,17 +119,6 @@ def told(scene: Scene) -> str:
         coloured = f"{same[0].colour} {name}".strip()
         parts.append(with_article(coloured) if len(same) == 1 else f"{NUMBERS[len(same)]} {plural(coloured)}")
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def listed(scene: Scene) -> str:
-    """ "red cat top left, two dogs", from left to right: `told` in fewer words, and where single things are."""
-    parts = []
-    for name in dict.fromkeys(thing.name for thing in scene.things):
-        same = [thing for thing in scene.things if thing.name == name]
-        coloured = f"{same[0].colour} {name}".strip()
-        one = f"{coloured} {place_of(scene, same[0])}"
-        parts.append(one if len(same) == 1 else f"{NUMBERS[len(same)]} {plural(coloured)}")
-    return ", ".join(parts)
 
 
 def with_article(name: str) -> str:
