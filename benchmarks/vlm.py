@@ -3,8 +3,9 @@
 Asked: a PIL picture and a question in, text out, greedy, by NativeBackend here and by processor and `.generate` there.
 Timed are the first token, each further one, and the first token of a second question about the same picture, which is
 nothing special to transformers. Trained: forward and backward of one step in which the connector alone learns, here on
-features encoded before, there with the encoder in the step (its pixels are made before). The picture is another one in
-each repeat. Before anything is timed, both sides are held to each other: prompt ids, tokens, loss, gradient.
+features encoded before, there with the encoder in the step (its pixels are made before); with one question a picture,
+and with six, which share one reading of it here and are six rows there. The picture is another one in each repeat.
+Before anything is timed, both sides are held to each other: prompt ids, tokens, loss, gradient.
 
     OMP_NUM_THREADS=1 python -m benchmarks.vlm [--sizes tiny medium] [--pairs 9] [--threads 1] [--quick] [--json]
 
@@ -36,9 +37,10 @@ from torch import Tensor
 
 from isthmus.backends.backend import Options, complete
 from isthmus.backends.native import NativeBackend
+from isthmus.images.open import picture_of
 from isthmus.messages import Message, assistant, user
 from isthmus.vision.features import Features
-from isthmus.vlm.pictures import picture_of
+from isthmus.vlm.branches import forward_branches
 from isthmus.vlm.prompt_tokenizer import PICTURE
 from isthmus.vlm.sequence import IGNORE, Extent, Sample
 
@@ -51,10 +53,26 @@ CAPTIONS = (
 )
 """One for each picture of a training step, as in alignment."""
 
+ASKED = (
+    ("What is in the picture?", "a cat"),
+    ("how many dogs run along the beach", "two"),
+    ("Is there a cup?", "no"),
+    ("What is left of the pear?", "a small red apple"),
+    ("Describe the picture.", "a black dog and a white cat run."),
+    ("What colour is the cat?", "white"),
+)
+"""Of one picture, as in instruction tuning."""
+
 TOKENS = 9
 """Of an answer: the first one and eight further."""
 
-GOALS = {"first token": 1.0, "further token": 1.0, "second question": 0.5, "training step": 1 / 3}
+GOALS = {
+    "first token": 1.0,
+    "further token": 1.0,
+    "second question": 0.5,
+    "training step": 1 / 3,
+    "training step, six questions": 1 / 3,
+}
 TIE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
 """How close two tokens' logits must be, in standard deviations of all, for either to be the likeliest on one side."""
 
@@ -89,7 +107,8 @@ def main() -> None:
     notes = [
         f"transformers {transformers.__version__}, sdpa on both sides, {torch.get_num_threads()} thread(s)",
         f"{pairs} pairs after one to warm up, 5 times as many of tiny; 640 x 480 pictures; {TOKENS} tokens an answer",
-        f"training step: {len(CAPTIONS)} pictures, a question and a caption each; the connector alone learns",
+        f"training step: {len(CAPTIONS)} pictures, a question and a caption each, or {len(ASKED)} questions and "
+        "answers each; the connector alone learns",
         "times are medians of wall time in ms; [..]: 95 % interval of the median ratio",
         f"met or missed: the whole interval is; even: the goal is within it. By CPU time {dict(count)}",
         f"{parted} of {asked} answers went on differently behind two tokens equally likely within rounding",
@@ -154,10 +173,12 @@ class Answered:
 def compare(both: Both, pairs: int, warm: int = 1, tokens: int = TOKENS) -> Timed:
     """Both sides at equal work, in turns. Raises AssertionError where the work is not equal."""
     draw, timed = random.Random(0), Timed()
-    batches = [
-        training_batch(both, [photo(-1 - at - len(CAPTIONS) * i) for at in range(len(CAPTIONS))]) for i in (0, 1)
-    ]
-    for batch in batches:
+    shown = [[photo(-1 - at - len(CAPTIONS) * i) for at in range(len(CAPTIONS))] for i in (0, 1)]
+    batches = {
+        "training step": [training_batch(both, pictures, captioned()) for pictures in shown],
+        "training step, six questions": [training_batch(both, pictures, [ASKED] * len(pictures)) for pictures in shown],
+    }
+    for batch in (batch for each in batches.values() for batch in each):
         assert_equal_steps(both, batch)
     for at in range(pairs + warm):
         shown = photo(at)
@@ -169,20 +190,24 @@ def compare(both: Both, pairs: int, warm: int = 1, tokens: int = TOKENS) -> Time
         for ours, theirs in zip(*asked, strict=True):
             timed.asked += 1
             timed.parted += not assert_equal_answers(both, ours, theirs)
-        with training(both), encoder_time(both) as encoding:
-            trained = in_turns(
-                draw,
-                lambda batch=batches[at % 2]: timed_step(lambda: step_ours(both, batch)),
-                lambda batch=batches[at % 2]: timed_step(lambda: step_theirs(both, batch)),
-            )
+        steps, shares = {}, {}
+        for what, two in batches.items():
+            with training(both), encoder_time(both) as encoding:
+                steps[what] = in_turns(
+                    draw,
+                    lambda batch=two[at % 2]: timed_step(lambda: step_ours(both, batch)),
+                    lambda batch=two[at % 2]: timed_step(lambda: step_theirs(both, batch)),
+                )
+            shares[what] = sum(encoding) / steps[what][1].cpu
         if at < warm:
             continue
         (ours, ours_again), (theirs, theirs_again) = asked
         timed.figures["first token"].add(ours.first, theirs.first)
         timed.figures["further token"].add(ours.further, theirs.further)
         timed.figures["second question"].add(ours_again.first, theirs_again.first)
-        timed.figures["training step"].add(*trained)
-        timed.encoding.append(sum(encoding) / trained[1].cpu)
+        for what, trained in steps.items():
+            timed.figures[what].add(*trained)
+        timed.encoding.append(shares["training step"])
     return timed
 
 
@@ -276,32 +301,50 @@ def assert_equal_answers(both: Both, ours: Answered, theirs: Answered) -> bool:
 
 @dataclass(frozen=True)
 class Batch:
-    """One training step's: samples and features here, the processor's tensors and labels there."""
+    """One training step's: each picture's samples, and the features of all; there the processor's tensors and
+    labels."""
 
-    samples: list[Sample]
+    groups: list[list[Sample]]
     features: Features
     inputs: dict[str, Tensor]
 
 
-def training_batch(both: Both, pictures: Sequence[Image.Image]) -> Batch:
+def captioned() -> list[list[tuple[str, str]]]:
+    return [[(QUESTIONS[0], caption)] for caption in CAPTIONS]
+
+
+def training_batch(both: Both, pictures: Sequence[Image.Image], asked: Sequence[Sequence[tuple[str, str]]]) -> Batch:
+    """`asked`: of each picture, questions and answers."""
     model = both.ours
-    said = [[user(each, QUESTIONS[0]), assistant(text)] for each, text in zip(pictures, CAPTIONS, strict=True)]
-    features = model.encode([picture_of(each, model.encoder.fit) for each in pictures]).features
-    samples = [model.sample(each, [extent]) for each, extent in zip(said, model.extents(features), strict=True)]
-    texts = [both.text(each) for each in said]
-    inputs = both.processor(images=list(pictures), text=texts, padding=True, return_tensors="pt")
+    said = [
+        [[user(each, question), assistant(answer)] for question, answer in of_it]
+        for each, of_it in zip(pictures, asked, strict=True)
+    ]
+    at_least = model.encoder.fit.at_least
+    features = model.encode([picture_of(each, at_least=at_least) for each in pictures]).features
+    groups = [
+        [model.sample(each, [extent]) for each in of_it]
+        for of_it, extent in zip(said, model.extents(features), strict=True)
+    ]
+    samples = [sample for group in groups for sample in group]
+    texts = [both.text(each) for of_it in said for each in of_it]
+    images = [each for each, of_it in zip(pictures, said, strict=True) for _ in of_it]
+    inputs = both.processor(images=images, text=texts, padding=True, return_tensors="pt")
     inputs = dict(inputs.to(both.theirs.dtype))
     labels = torch.full_like(inputs["input_ids"], IGNORE)
     for at, sample in enumerate(samples):
         labels[at, : len(sample.labels)] = torch.tensor(sample.labels)
         read = inputs["input_ids"][at][inputs["attention_mask"][at].bool()].tolist()
         assert read == with_image(both, sample.ids)
-    return Batch(samples, features, {**inputs, "labels": labels})
+    return Batch(groups, features, {**inputs, "labels": labels})
 
 
 def step_ours(both: Both, batch: Batch) -> Tensor:
     both.ours.zero_grad(set_to_none=True)
-    loss = both.ours(batch.samples, batch.features).loss
+    if all(len(group) == 1 for group in batch.groups):
+        loss = both.ours([sample for group in batch.groups for sample in group], batch.features).loss
+    else:
+        loss = forward_branches(both.ours, batch.groups, both.ours.connect(batch.features)).loss
     loss.backward()
     return loss.detach()
 

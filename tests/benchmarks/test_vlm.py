@@ -58,7 +58,7 @@ def test_a_picture_is_encoded_once_for_both_questions_and_again_in_the_next_repe
 
 
 def test_a_step_on_features_encodes_nothing(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = vlm.training_batch(both, [vlm.photo(at) for at in range(len(vlm.CAPTIONS))])
+    batch = vlm.training_batch(both, [vlm.photo(at) for at in range(len(vlm.CAPTIONS))], vlm.captioned())
     seen = encoded(both, monkeypatch)
     vlm.assert_equal_steps(both, batch)
     assert not seen
@@ -85,7 +85,7 @@ def assert_equal(both: Both) -> None:
 
 
 def test_other_weights_are_noticed(both: Both) -> None:
-    batch = vlm.training_batch(both, [vlm.photo(at) for at in range(len(vlm.CAPTIONS))])
+    batch = vlm.training_batch(both, [vlm.photo(at) for at in range(len(vlm.CAPTIONS))], vlm.captioned())
     with doubled(last_weight(both)):
         with pytest.raises(AssertionError, match=r"loss|gradient"):
             vlm.assert_equal_steps(both, batch)
@@ -104,7 +104,7 @@ def test_another_prompt_is_noticed(both: Both, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_other_labels_are_noticed(both: Both) -> None:
-    batch = vlm.training_batch(both, [vlm.photo(at) for at in range(len(vlm.CAPTIONS))])
+    batch = vlm.training_batch(both, [vlm.photo(at) for at in range(len(vlm.CAPTIONS))], vlm.captioned())
     labels = batch.inputs["labels"].clone()
     labels[0, -1] = labels[0, (labels[0] >= 0).nonzero()[0, 0]] = -100
     with pytest.raises(AssertionError, match="loss"):

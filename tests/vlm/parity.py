@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from isthmus.images.open import picture_of
 from isthmus.messages import Message
 from isthmus.vlm.model import VisionLanguageModel
-from isthmus.vlm.pictures import picture_of
 from isthmus.vlm.questions import text_of
 from isthmus.vlm.splice import Side
 
@@ -20,7 +20,12 @@ TOLERANCE = 1e-4
 @torch.no_grad()
 def logits(model: VisionLanguageModel, messages: list[list[Message]], side: Side = "left") -> Tensor:
     """[B, S, V] of ours."""
-    pictures = [picture_of(part.source, model.encoder.fit) for each in messages for m in each for part in m.pictures]
+    pictures = [
+        picture_of(part.source, at_least=model.encoder.fit.at_least)
+        for each in messages
+        for m in each
+        for part in m.pictures
+    ]
     tokens, extents = None, iter(())
     if pictures:
         features = model.encode(pictures).features

@@ -14,11 +14,11 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.errors import CorruptPart, InputError
+from isthmus.images.open import picture_of
 from isthmus.messages import Message, assistant, user
 from isthmus.vlm.blip2 import load_blip2, save_blip2
 from isthmus.vlm.decoding import Decoding
 from isthmus.vlm.model import VisionLanguageModel
-from isthmus.vlm.pictures import picture_of
 from isthmus.vlm.template import Blip2
 
 from . import models
@@ -243,7 +243,7 @@ def test_pictures_are_prepared_as_the_processor_does(ours: VisionLanguageModel) 
     processor = BlipImageProcessorPil(size=PROCESSOR["size"])
     for picture in (A, B):
         theirs = processor(picture, return_tensors="pt")["pixel_values"][0]
-        view = ours.encoder.fit(picture_of(picture, ours.encoder.fit)).views[0]
+        view = ours.encoder.fit(picture_of(picture, at_least=ours.encoder.fit.at_least)).views[0]
         assert (torch.from_numpy(view.pixels) - theirs).abs().max() <= 1e-5
 
 

@@ -28,9 +28,9 @@ def prepared(model: VisionLanguageModel) -> tuple[list[list[Sample]], Tokens]:
 
 
 def _picture(model: VisionLanguageModel, seed: int):  # type: ignore[no-untyped-def]
-    from isthmus.vlm.pictures import picture_of
+    from isthmus.images.open import picture_of
 
-    return picture_of(models.picture(seed), model.encoder.fit)
+    return picture_of(models.picture(seed), at_least=model.encoder.fit.at_least)
 
 
 def _turns(question: str, answer: str) -> list[Message]:

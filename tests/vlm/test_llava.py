@@ -24,12 +24,12 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from isthmus.connectors.linear import LinearConnector
 from isthmus.errors import CorruptPart, InputError
+from isthmus.images.open import picture_of
 from isthmus.messages import Message, assistant, user
 from isthmus.vlm.decoding import Decoding
 from isthmus.vlm.llava import load_llava
 from isthmus.vlm.llava_export import save_llava
 from isthmus.vlm.model import VisionLanguageModel
-from isthmus.vlm.pictures import picture_of
 from isthmus.vlm.template import Vicuna
 
 from . import models
@@ -237,7 +237,7 @@ def test_other_tokens_of_the_tower(tmp_path: Path, feature: dict[str, Any]) -> N
     theirs = reference(**feature)
     ours = load_llava(save(theirs, tmp_path))
     full = "vision_feature_select_strategy" in feature
-    tokens = ours.extents(ours.encode([picture_of(A, ours.encoder.fit)]).features)[0].tokens
+    tokens = ours.extents(ours.encode([picture_of(A, at_least=ours.encoder.fit.at_least)]).features)[0].tokens
     assert tokens == TOKENS + full
     if not full:
         assert_parity(ours, theirs, CONVERSATIONS["one picture"])
@@ -273,7 +273,7 @@ def test_a_folder_written_is_read_back(ours: VisionLanguageModel, folder: Path, 
     assert again.ask(A, "what?", max_tokens=8).text == ours.ask(A, "what?", max_tokens=8).text
     config = CLIPImageProcessorPil.from_pretrained(tmp_path)
     pixels = config(A, return_tensors="pt")["pixel_values"][0]
-    view = torch.from_numpy(ours.encoder.fit(picture_of(A, ours.encoder.fit)).views[0].pixels)
+    view = torch.from_numpy(ours.encoder.fit(picture_of(A, at_least=ours.encoder.fit.at_least)).views[0].pixels)
     assert (pixels - view).abs().max() <= 1e-5
 
 
@@ -281,7 +281,7 @@ def test_pictures_are_prepared_as_the_processor_does(ours: VisionLanguageModel) 
     processor = CLIPImageProcessorPil(size=PROCESSOR["size"], crop_size=PROCESSOR["crop_size"])
     for picture in (A, B, Image.new("L", (40, 40), 90)):
         theirs = processor(picture.convert("RGB"), return_tensors="pt")["pixel_values"][0]
-        view = ours.encoder.fit(picture_of(picture, ours.encoder.fit)).views[0]
+        view = ours.encoder.fit(picture_of(picture, at_least=ours.encoder.fit.at_least)).views[0]
         assert (torch.from_numpy(view.pixels) - theirs).abs().max() <= 1e-5
 
 

@@ -9,17 +9,15 @@ from threading import RLock
 from typing import TypeAlias
 
 import torch
-from PIL import Image
 
 from isthmus.backends.backend import Delta, Finish, Options, Stream, Tool, Usage, check_messages
-from isthmus.backends.prompt import rgb
 from isthmus.errors import InputError, IsthmusError
-from isthmus.images.views import Fit, Picture
+from isthmus.images.views import Fit
 from isthmus.messages import ImagePart, Message, Part, Role, TextPart
 from isthmus.vlm.conversation import Conversation
 from isthmus.vlm.decoding import Decoding
 from isthmus.vlm.model import VisionLanguageModel
-from isthmus.vlm.pictures import Known, known
+from isthmus.vlm.pictures import known
 
 Said: TypeAlias = tuple[Role, str]
 """One part of a message, for comparing: whose it is, and its text or its picture's content key."""
@@ -121,18 +119,11 @@ def _open(messages: Sequence[Message], fit: Fit) -> tuple[list[Message], tuple[S
                 parts.append(part)
                 said.append((message.role, part.text))
             else:
-                picture = _known(part, fit)
+                picture = known(part.source, fit)
                 parts.append(ImagePart(picture))
                 said.append((message.role, picture.key))
         opened.append(Message(message.role, tuple(parts)))
     return opened, tuple(said)
-
-
-def _known(part: ImagePart, fit: Fit) -> Known:
-    if isinstance(part.source, Image.Image):  # Pillow may not have read its pixels yet: `rgb` has words for all of that
-        image = rgb(part)
-        return known(Picture(image, *image.size), fit)
-    return known(part.source, fit)
 
 
 def _decoding(options: Options) -> Decoding:

@@ -1,18 +1,15 @@
 """Messages to what a transformers model reads: its own chat template, its own processor, pictures opened by us."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 from jinja2.exceptions import TemplateError
-from PIL import Image, ImageOps
+from PIL import Image
 from transformers import BatchFeature
 
-from isthmus.errors import InputError, PictureError
-from isthmus.images.colour import eight_bits, on_white
-from isthmus.images.open import DECODER_ERRORS, MAX_PIXELS, open_picture
-from isthmus.images.views import Picture
+from isthmus.errors import InputError
+from isthmus.images.open import picture_of
 from isthmus.messages import ImagePart, Message
 
 
@@ -72,29 +69,8 @@ class TextPrompt:
 
 
 def rgb(part: ImagePart) -> Image.Image:
-    """The picture upright, in RGB, on white. Raises PictureError; InputError where the part holds none."""
-    match part.source:
-        case Picture():
-            return part.source.image
-        case Image.Image():
-            return _opened(part.source)
-        case str() | bytes() | Path():
-            return open_picture(part.source).image
-    raise InputError(f"a {type(part.source).__name__} is no picture", todo="give a path, bytes, or an opened image")
-
-
-def _opened(image: Image.Image) -> Image.Image:
-    """An image somebody else opened; Pillow may not have read its pixels yet."""
-    if image.width * image.height > MAX_PIXELS:
-        raise PictureError(
-            "too large", f"the picture has {image.width} x {image.height} pixels", todo="make it smaller"
-        )
-    try:
-        upright = ImageOps.exif_transpose(image)
-        profile = upright.info.get("icc_profile")
-        return on_white(eight_bits(upright), profile if isinstance(profile, bytes) else None)
-    except DECODER_ERRORS as error:
-        raise PictureError("corrupt", "the opened picture cannot be read", why=str(error)) from None
+    """The picture upright, in RGB, on white. Raises as picture_of."""
+    return picture_of(part.source).image
 
 
 def _part(part: Any) -> dict[str, str]:

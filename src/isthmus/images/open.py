@@ -5,11 +5,11 @@ import struct
 import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 
-from isthmus.errors import PictureError
+from isthmus.errors import InputError, PictureError
 from isthmus.images import ifd
 from isthmus.images.colour import eight_bits, on_white
 from isthmus.images.heif import names_are_text
@@ -71,6 +71,38 @@ def open_picture(
             return _decode(image, kind, data, at_least, max_pixels, name)
     except DECODER_ERRORS as error:
         raise _refusal(name, kind, data, error) from None
+
+
+def picture_of(source: Any, *, at_least: int | None = None) -> Picture:
+    """Whatever a caller holds (a path, a file's bytes, a PIL image, a Picture) as a Picture: upright, sRGB, on white.
+
+    Raises as open_picture; PictureError for a PIL image that is too large or whose file cannot be read on, for Pillow
+    may not have read its pixels yet; InputError for another kind of source.
+    """
+    match source:
+        case Picture():
+            return source
+        case Image.Image():
+            return _opened_elsewhere(source)
+        case str() | Path() | bytes():
+            return open_picture(source, at_least=at_least)
+    raise InputError(
+        f"a {type(source).__name__} is no picture", todo="give a path, the bytes of a file, a PIL image or a Picture"
+    )
+
+
+def _opened_elsewhere(image: Image.Image) -> Picture:
+    if image.width * image.height > MAX_PIXELS:
+        raise PictureError(
+            "too large", f"the picture has {image.width} x {image.height} pixels", todo="make it smaller"
+        )
+    try:
+        upright = ImageOps.exif_transpose(image)
+        profile = upright.info.get("icc_profile")
+        flat = on_white(eight_bits(upright), profile if isinstance(profile, bytes) else None)
+    except DECODER_ERRORS as error:
+        raise PictureError("corrupt", "the opened picture cannot be read", why=str(error)) from None
+    return Picture(flat, *flat.size)
 
 
 def _read(source: Path | str | bytes | BinaryIO, name: str) -> tuple[Kind, bytes]:

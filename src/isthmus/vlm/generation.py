@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from isthmus.connectors.connector import Tokens
+from isthmus.images.open import picture_of
 from isthmus.messages import Message
 from isthmus.vlm.answer import Answer, Finish
 from isthmus.vlm.conversation import end_tokens, room_for_answer, see
 from isthmus.vlm.decoding import Chooser, Decoding, TextGrower
-from isthmus.vlm.pictures import picture_of
 from isthmus.vlm.sequence import Sample
 from isthmus.vlm.splice import Side
 
@@ -37,7 +37,7 @@ def answers(
     """
     started = time.perf_counter()
     sources = [[part.source for message in each for part in message.pictures] for each in conversations]
-    pictures = [picture_of(source, model.encoder.fit) for each in sources for source in each]
+    pictures = [picture_of(source, at_least=model.encoder.fit.at_least) for each in sources for source in each]
     questions = [question for messages in conversations for question in model.questions(messages)]
     seen = see(model, pictures, questions) if pictures else []
     left = iter(seen)

@@ -11,11 +11,11 @@ from torch import Tensor
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.reduce import shuffle
 from isthmus.connectors.tiles import LINE_END, TilesConnector
+from isthmus.images.open import picture_of
 from isthmus.messages import Message, Role
 from isthmus.text_stream import UNFINISHED
 from isthmus.vision.features import Frame
 from isthmus.vlm.conversation import numbered
-from isthmus.vlm.pictures import picture_of
 from isthmus.vlm.sequence import IGNORE, Sample
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def inspect(model: "VisionLanguageModel", messages: Sequence[Message]) -> Inspec
     sources = [part.source for message in messages for part in message.pictures]
     if not sources:
         return Inspection(tuple(_rows(model, model.sample(messages), [])))
-    features = model.encode([picture_of(source, model.encoder.fit) for source in sources]).features
+    features = model.encode([picture_of(source, at_least=model.encoder.fit.at_least) for source in sources]).features
     sample = model.sample(messages, model.extents(features))
     masks = features.mask.to(features.boxes.device)
     frames = features.frames or (None,) * len(masks)
