@@ -321,7 +321,7 @@ def training_batch(both: Both, pictures: Sequence[Image.Image], asked: Sequence[
         for each, of_it in zip(pictures, asked, strict=True)
     ]
     at_least = model.encoder.fit.at_least
-    features = model.encode([picture_of(each, at_least=at_least) for each in pictures]).features
+    features = model.encode([picture_of(each, at_least=at_least) for each in pictures])
     groups = [
         [model.sample(each, [extent]) for each in of_it]
         for of_it, extent in zip(said, model.extents(features), strict=True)

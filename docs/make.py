@@ -44,6 +44,7 @@ SETS = {
 
 def vlm_card(config: dict[str, Any]) -> str:
     recipe, here = config["lineage"]["recipe"], config["lineage"]["machine"]
+    prompted, qformer = config["connector"], config["connector"]["inner"]
     tables = "\n\n".join(_answers(SETS[name], figures) for name, figures in config["measured"].items())
     sources = "; ".join(
         f"{name} (share {entry['share']}" + (f", {entry['views']} views)" if entry["views"] > 1 else ")")
@@ -54,7 +55,8 @@ def vlm_card(config: dict[str, Any]) -> str:
         f"| {told} | {stage['steps']} | {stage['batch']} | {stage['rate']} |"
         for told, stage in (
             ("stage 1: contrast, matching, captions (no language model)", recipe["first"]),
-            ("words: its tokens become the caption's words (no language model)", recipe["words"]),
+            ("words: its tokens become the words of a form (no language model)", recipe["words"]),
+            ("prompt: how to answer when told the truth, the soft prompt alone", recipe["prompt"]),
             ("stage 2: the language model's loss on the answers", recipe["second"]),
         )
     )
@@ -64,9 +66,9 @@ def vlm_card(config: dict[str, Any]) -> str:
 
 Questions about pictures, answered in a few words. A frozen encoder ({config["encoder"]["name"]}, read at all depths at
 {config["encoder"]["size"]} pixels) and a frozen language model ({config["language_model"]["name"]}); between them a
-Q-Former of {config["connector"]["layers"]} layers, {config["connector"]["width"]} wide, whose {config["connector"]["queries"]}
-queries are what the language model sees ({size / 1e6:.1f} MB, half precision). Frozen is meant to the bit: the SHA-256 of both
-before training, `{config["lineage"]["seal"][:16]}…`, was found again behind it.
+Q-Former of {qformer["layers"]} layers, {qformer["width"]} wide, whose {qformer["queries"]} queries the language model sees
+behind {prompted["tokens"]} learned tokens that steer it ({size / 1e6:.1f} MB, half precision). Frozen is meant to the bit: the
+SHA-256 of both before training, `{config["lineage"]["seal"][:16]}…`, was found again behind it.
 
 ## What it was trained on
 

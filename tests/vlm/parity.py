@@ -28,7 +28,7 @@ def logits(model: VisionLanguageModel, messages: list[list[Message]], side: Side
     ]
     tokens, extents = None, iter(())
     if pictures:
-        features = model.encode(pictures).features
+        features = model.encode(pictures)
         asked = [question for each in messages for question in model.questions(each)]
         tokens = model.connect(features, text_of(asked, features.tokens.device))
         extents = iter(model.extents(features))

@@ -144,7 +144,7 @@ def assert_parity(
     labels = torch.tensor([answer + [-100] * (longest - len(answer)) for answer in answers])
     expected = theirs(**made, labels=labels)
     pictures = [models.opened(part.source) for each in said for message in each for part in message.pictures]
-    features = ours.encode(pictures).features
+    features = ours.encode(pictures)
     extents = iter(ours.extents(features))
     samples = [ours.sample(each, [next(extents) for m in each for _ in m.pictures]) for each in said]
     out = ours(samples, features)
@@ -200,7 +200,7 @@ def test_a_picture_is_looked_at_once(ours: Seq2SeqModel) -> None:
 
 
 def test_only_the_connector_learns(ours: Seq2SeqModel) -> None:
-    features = ours.encode([models.opened(A)]).features
+    features = ours.encode([models.opened(A)])
     sample = ours.sample(ANSWERED["one picture"], ours.extents(features))
     ours([sample], features).loss.backward()
     graded = {name.split(".")[0] for name, each in ours.named_parameters() if each.grad is not None}
@@ -263,7 +263,7 @@ def test_the_answer_comes_last(ours: Seq2SeqModel) -> None:
     """A decoder-only template trains on every answer, and goes on reading behind the first."""
     parts = (ours.encoder, ours.connector, ours.language_model, ours.tokenizer)
     other = Seq2SeqModel(*parts, Blip2(bos=None, end="</s>")).eval()
-    features = other.encode([models.opened(A)]).features
+    features = other.encode([models.opened(A)])
     sample = other.sample(ANSWERED["two turns"], other.extents(features))
     with pytest.raises(InputError, match="sample 0 has something to read behind an answer"):
         other([sample], features)

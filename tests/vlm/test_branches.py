@@ -65,7 +65,7 @@ def test_one_answer_changes_nothing_for_another() -> None:
 
 
 def _features(model: VisionLanguageModel):  # type: ignore[no-untyped-def]
-    return model.encode([_picture(model, 0)]).features
+    return model.encode([_picture(model, 0)])
 
 
 def test_gradients_reach_the_picture_from_every_branch() -> None:

@@ -45,7 +45,7 @@ def read_lengths(model: VisionLanguageModel) -> Iterator[list[int]]:
 def expected(model: VisionLanguageModel, messages: list[Message], count: int) -> list[int]:
     """Greedy tokens by transformers' own generate from the same embeddings."""
     pictures = [part.source for each in messages for part in each.pictures]
-    features = model.encode([Picture(each, *each.size) for each in pictures]).features if pictures else None
+    features = model.encode([Picture(each, *each.size) for each in pictures]) if pictures else None
     sample = model.sample(messages, model.extents(features) if features else (), prompt=True)
     batch = model.splice([sample], model.connect(features) if features else None)
     out = model.language_model.generate(

@@ -20,7 +20,7 @@ SAID = [user(A, "what is it?"), assistant("a cat")]
 def test_every_token_has_its_row() -> None:
     model = models.model()
     rows = inspect(model, SAID).rows
-    sample = model.sample(SAID, model.extents(model.encode([Picture(A, *A.size)]).features))
+    sample = model.sample(SAID, model.extents(model.encode([Picture(A, *A.size)])))
     assert [row.index for row in rows] == list(range(len(sample.ids)))
     assert [-1 if row.id is None else row.id for row in rows] == list(sample.ids)
     assert [row.role for row in rows] == list(sample.roles)

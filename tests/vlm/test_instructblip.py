@@ -176,7 +176,7 @@ def test_the_question_changes_the_pictures_tokens(ours: VisionLanguageModel) -> 
 def test_forward_reads_the_question_of_each_sample(ours: VisionLanguageModel, theirs: Any) -> None:
     """The loss is transformers' own, of two samples with other questions about two pictures and one."""
     said = [[user(A, B, "which is the cat?"), assistant("two dogs")], CONVERSATIONS["an answer"][0]]
-    features = ours.encode([models.opened(each) for each in (A, B, B)]).features
+    features = ours.encode([models.opened(each) for each in (A, B, B)])
     extents = ours.extents(features)
     samples = [ours.sample(said[0], extents[:2]), ours.sample(said[1], extents[2:])]
     assert [len(sample.questions) for sample in samples] == [2, 1]

@@ -237,7 +237,7 @@ def test_other_tokens_of_the_tower(tmp_path: Path, feature: dict[str, Any]) -> N
     theirs = reference(**feature)
     ours = load_llava(save(theirs, tmp_path))
     full = "vision_feature_select_strategy" in feature
-    tokens = ours.extents(ours.encode([picture_of(A, at_least=ours.encoder.fit.at_least)]).features)[0].tokens
+    tokens = ours.extents(ours.encode([picture_of(A, at_least=ours.encoder.fit.at_least)]))[0].tokens
     assert tokens == TOKENS + full
     if not full:
         assert_parity(ours, theirs, CONVERSATIONS["one picture"])

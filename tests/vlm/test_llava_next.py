@@ -188,7 +188,7 @@ def test_the_second_question_reads_the_picture_once(ours: VisionLanguageModel) -
     talk = ours.conversation()
     talk.ask(A, "what is it?", Decoding(4))
     again = talk.ask(A, "how many dogs?", Decoding(8))
-    features = ours.encode([picture_of(A, at_least=ours.encoder.fit.at_least)]).features
+    features = ours.encode([picture_of(A, at_least=ours.encoder.fit.at_least)])
     assert again.tokens_reused > ours.extents(features)[0].tokens
     assert again.text == ours.ask(A, "how many dogs?", max_tokens=8).text
 
@@ -217,7 +217,7 @@ def test_regions_follow_the_tiles(ours: VisionLanguageModel) -> None:
 
 
 def test_every_parameter_of_the_connector_learns_and_nothing_else(ours: VisionLanguageModel) -> None:
-    features = ours.encode([picture_of(A, at_least=ours.encoder.fit.at_least)]).features
+    features = ours.encode([picture_of(A, at_least=ours.encoder.fit.at_least)])
     sample = ours.sample([user(A, "what?"), assistant("a cat")], ours.extents(features))
     ours([sample], features).loss.backward()
     graded = {name for name, each in ours.named_parameters() if each.grad is not None and each.grad.abs().sum() > 0}
@@ -289,14 +289,14 @@ def test_what_cannot_be_read_is_said(copied: Path) -> None:
 
 def test_features_without_frames_are_refused(ours: VisionLanguageModel) -> None:
     """A picture's size is not in its tokens."""
-    features = ours.encode([picture_of(A, at_least=ours.encoder.fit.at_least)]).features
+    features = ours.encode([picture_of(A, at_least=ours.encoder.fit.at_least)])
     with pytest.raises(InputError, match="a picture's size is not known"):
         ours.extents(replace(features, frames=()))
     fit = ours.encoder.fit
     ours.encoder.fit = Crop(size=32)
     try:
         # a Fit without tiles: an overview alone, and one end
-        assert ours.extents(ours.encode([picture_of(A, at_least=fit.at_least)]).features)[0].tokens == 17
+        assert ours.extents(ours.encode([picture_of(A, at_least=fit.at_least)]))[0].tokens == 17
     finally:
         ours.encoder.fit = fit
     cut = replace(features, mask=features.mask & (torch.arange(features.mask.shape[1]) < 20))

@@ -22,7 +22,7 @@ SAID: list[list[Message]] = [
 
 
 def encoded(model: VisionLanguageModel) -> Features:
-    return model.encode([Picture(each, *each.size) for each in PICTURES]).features
+    return model.encode([Picture(each, *each.size) for each in PICTURES])
 
 
 def batch(model: VisionLanguageModel) -> tuple[list[Sample], Features]:

@@ -192,7 +192,7 @@ def room_for_answer(model: "VisionLanguageModel", tokens: int, max_tokens: int) 
 
 def see(model: "VisionLanguageModel", pictures: Sequence[Picture], questions: Sequence[Question]) -> list[Seen]:
     """Pictures through encoder and connector, in one batch, each with what the connector reads beside it."""
-    features = model.encode(pictures).features
+    features = model.encode(pictures)
     tokens = model.connect(features, text_of(questions, features.tokens.device))
     extents = model.extents(features)
     rows = [each[mask] for each, mask in zip(tokens.tokens, tokens.mask, strict=True)]

@@ -76,7 +76,7 @@ def inspect(model: "VisionLanguageModel", messages: Sequence[Message]) -> Inspec
     sources = [part.source for message in messages for part in message.pictures]
     if not sources:
         return Inspection(tuple(_rows(model, model.sample(messages), [])))
-    features = model.encode([picture_of(source, at_least=model.encoder.fit.at_least) for source in sources]).features
+    features = model.encode([picture_of(source, at_least=model.encoder.fit.at_least) for source in sources])
     sample = model.sample(messages, model.extents(features))
     masks = features.mask.to(features.boxes.device)
     frames = features.frames or (None,) * len(masks)

@@ -33,13 +33,6 @@ PARTS: tuple[Part, ...] = ("connector", "language_model")
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """Pictures after the encoder."""
-
-    features: Features
-
-
-@dataclass(frozen=True)
 class Output:
     """loss: scalar float32. logits [L, V] and targets [L]: of the labelled tokens alone, sample after sample."""
 
@@ -113,9 +106,9 @@ class VisionLanguageModel(nn.Module):
         limit = getattr(self.language_model.config, "max_position_embeddings", None)
         return int(limit) if limit else None
 
-    def encode(self, pictures: Sequence[Picture]) -> Encoded:
+    def encode(self, pictures: Sequence[Picture]) -> Features:
         """All pictures through their Fit and the encoder, in one batch."""
-        return Encoded(self.encoder.encode([self.encoder.fit(picture) for picture in pictures]))
+        return self.encoder.encode([self.encoder.fit(picture) for picture in pictures])
 
     def extents(self, features: Features) -> list[Extent]:
         """How many tokens the connector will make of each picture; nothing is computed."""
