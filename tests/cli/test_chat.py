@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.messages import Message, assistant, user
-from isthmus.vlm.decoding import Decoding
+from isthmus.options import Options
 from isthmus.vlm.llava import load_llava
 from tests.cli.conftest import Run
 from tests.cli.processes import on_terminal
@@ -23,7 +23,7 @@ class Expected:
 
     def turn(self, *said: object, tokens: int = 6) -> str:
         self.told.append(user(*said))
-        text = self.talk.answer(self.told, Decoding(tokens)).text
+        text = self.talk.answer(self.told, Options(tokens)).text
         self.told.append(assistant(text))
         return f"{text}\n"
 

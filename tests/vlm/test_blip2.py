@@ -16,8 +16,8 @@ from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.errors import CorruptPart, InputError
 from isthmus.images.open import picture_of
 from isthmus.messages import Message, assistant, user
+from isthmus.options import Options
 from isthmus.vlm.blip2 import load_blip2, save_blip2
-from isthmus.vlm.decoding import Decoding
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.template import Blip2
 
@@ -150,7 +150,7 @@ def test_greedy_text_of_a_batch(ours: VisionLanguageModel, theirs: Any) -> None:
     asked = [CONVERSATIONS[name][0] for name in ("one picture", "two pictures", "a caption", "two turns")]
     made = inputs(theirs, asked)
     ids = theirs.generate(**made, max_new_tokens=20, do_sample=False, pad_token_id=0)[:, made["input_ids"].shape[1] :]
-    found = [answer.text for answer in ours.answers(asked, Decoding(20))]
+    found = [answer.text for answer in ours.answers(asked, Options(20))]
     end = theirs.language_model.generation_config.eos_token_id
     cut = [row[: row.index(end)] if end in row else row for row in ids.tolist()]
     assert found == [models.shown(ours, row) for row in cut]

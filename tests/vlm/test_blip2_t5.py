@@ -23,9 +23,9 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 
 from isthmus.errors import InputError
 from isthmus.messages import Message, assistant, user
+from isthmus.options import Options
 from isthmus.vlm.blip2 import load_blip2, load_instructblip, save_blip2
 from isthmus.vlm.blip_templates import Blip2T5
-from isthmus.vlm.decoding import Decoding
 from isthmus.vlm.seq2seq import Seq2SeqModel
 from isthmus.vlm.template import Blip2
 
@@ -180,7 +180,7 @@ def test_greedy_text_of_a_batch(ours: Seq2SeqModel, theirs: Any, side: Any) -> N
     made = inputs(theirs, list(ASKED.values()), side)
     ids = theirs.generate(**made, max_new_tokens=20, do_sample=False)[:, 1:].tolist()
     cut = [row[: row.index(1)] if 1 in row else row for row in ids]
-    found = [each.text for each in ours.answers(list(ASKED.values()), Decoding(20), padding=side)]
+    found = [each.text for each in ours.answers(list(ASKED.values()), Options(20), padding=side)]
     assert found == [models.shown(ours, row) for row in cut]
     assert len(set(found)) > 1
 
@@ -191,7 +191,7 @@ def test_a_picture_is_looked_at_once(ours: Seq2SeqModel) -> None:
     ours.encoder.encode = lambda views: looked.append(len(views)) or encode(views)  # type: ignore[method-assign]
     try:
         for question in ("what is it?", "how many dogs?"):
-            answer = talk.ask(A, question, Decoding(8))
+            answer = talk.ask(A, question, Options(8))
             assert answer.tokens_reused == 0
         assert looked == [1]
     finally:

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isthmus.options import Options
 from isthmus.text_stream import UNFINISHED
-from isthmus.vlm.decoding import Chooser, Decoding, TextGrower
+from isthmus.vlm.decoding import Chooser, TextGrower
 
 from . import models
 
@@ -104,7 +105,7 @@ def test_draws_follow_the_probabilities() -> None:
     """Frequencies of 4000 draws against softmax(logits / temperature), cut at top_p: five deviations at most."""
     logits = torch.tensor([2.0, 1.0, 0.0, -1.0]).expand(4000, 4)
     for temperature, top_p in ((1.0, 1.0), (0.5, 1.0), (1.0, 0.8)):
-        drawn = Chooser(Decoding(temperature=temperature, top_p=top_p, seed=1), torch.device("cpu"))(logits)
+        drawn = Chooser(Options(temperature=temperature, top_p=top_p, seed=1), torch.device("cpu"))(logits)
         expected = (logits[0] / temperature).softmax(0)
         if top_p < 1:
             expected = torch.tensor([*expected[:2], 0.0, 0.0]) / expected[:2].sum()
@@ -114,4 +115,4 @@ def test_draws_follow_the_probabilities() -> None:
 
 def test_without_temperature_the_likeliest_is_taken() -> None:
     logits = torch.tensor([[0.0, 3.0, 1.0], [5.0, 3.0, 1.0]])
-    assert Chooser(Decoding(seed=4), torch.device("cpu"))(logits).tolist() == [1, 0]
+    assert Chooser(Options(seed=4), torch.device("cpu"))(logits).tolist() == [1, 0]

@@ -15,7 +15,7 @@ from PIL import Image
 from isthmus.errors import InputError, PictureError
 from isthmus.images.views import Picture
 from isthmus.messages import Message, assistant, system, user
-from isthmus.vlm.decoding import Decoding
+from isthmus.options import Options
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.splice import Side
 
@@ -82,7 +82,7 @@ def conversations(kind: str) -> list[list[Message]]:
 def test_batched_is_single(kind: str, side: Side) -> None:
     model = MODELS[kind]
     each = conversations(kind)
-    together = model.answers(each, Decoding(16), padding=side)
+    together = model.answers(each, Options(16), padding=side)
     alone = [model.answer(messages, max_tokens=16) for messages in each]
     assert [answer.text for answer in together] == [answer.text for answer in alone]
     assert [answer.finish for answer in together] == [answer.finish for answer in alone]
@@ -99,7 +99,7 @@ def test_batched_is_single(kind: str, side: Side) -> None:
 def test_batched_is_single_whatever_is_asked(asked: list[tuple[int, str]], side: Side) -> None:
     model = MODELS["chatml-llama"]
     each = [[user(*[A, B][:pictures], question)] for pictures, question in asked]
-    together = model.answers(each, Decoding(5), padding=side)
+    together = model.answers(each, Options(5), padding=side)
     assert [answer.text for answer in together] == [model.answer(said, max_tokens=5).text for said in each]
 
 
@@ -107,10 +107,10 @@ def test_batched_is_single_whatever_is_asked(asked: list[tuple[int, str]], side:
 def test_a_second_question_about_a_picture_reads_only_what_is_new(kind: str) -> None:
     model = models.model(kind)
     talk = model.conversation()
-    first = talk.ask(A, QUESTIONS[0], Decoding(8))
+    first = talk.ask(A, QUESTIONS[0], Options(8))
     assert (model.encoder.pictures, first.tokens_reused) == (1, 0)
     with read_lengths(model) as lengths:
-        second = talk.ask(A, QUESTIONS[1], Decoding(8))
+        second = talk.ask(A, QUESTIONS[1], Options(8))
     assert model.encoder.pictures == 1
     assert lengths[0] == second.tokens_in - second.tokens_reused
     assert second.tokens_reused >= 16  # the picture and what stands before it
@@ -124,10 +124,10 @@ def test_a_next_turn_reads_only_what_is_new(kind: str) -> None:
     model = models.model(kind)
     talk, messages = model.conversation(), [user(A, B, QUESTIONS[0])]
     for question in QUESTIONS[1:]:
-        first = talk.answer(messages, Decoding(8))
+        first = talk.answer(messages, Options(8))
         messages += [assistant(first.text), user(question)]
     with read_lengths(model) as lengths:
-        last = talk.answer(messages, Decoding(8))
+        last = talk.answer(messages, Options(8))
     assert model.encoder.batches == 1
     assert lengths[0] == last.tokens_in - last.tokens_reused
     assert last.tokens_reused > 32
@@ -143,13 +143,13 @@ def test_whatever_was_asked_before_changes_no_answer(asked: list[tuple[str, str]
     talk = model.conversation()
     for pictures, question in asked:
         messages = [user(*[{"A": A, "B": B}[each] for each in pictures], question)]
-        assert talk.answer(messages, Decoding(6)).text == model.answer(messages, max_tokens=6).text
+        assert talk.answer(messages, Options(6)).text == model.answer(messages, max_tokens=6).text
 
 
 def test_the_same_question_again_reads_one_token() -> None:
     model = models.model()
     talk = model.conversation()
-    first, second = talk.ask(A, "what?", Decoding(4)), talk.ask(A, "what?", Decoding(4))
+    first, second = talk.ask(A, "what?", Options(4)), talk.ask(A, "what?", Options(4))
     assert (second.text, second.tokens_reused) == (first.text, first.tokens_in - 1)
 
 
@@ -157,7 +157,7 @@ def test_a_prompt_that_ends_with_a_picture_can_be_asked_again() -> None:
     """BLIP-2's bare caption without an opening token: the last position is a picture's token."""
     model = models.model("blip2-opt", template=models.Blip2(bos=None))
     talk = model.conversation()
-    first, second = talk.ask(A, "", Decoding(4)), talk.ask(A, "", Decoding(4))
+    first, second = talk.ask(A, "", Options(4)), talk.ask(A, "", Options(4))
     assert (second.text, second.tokens_reused) == (first.text, 15)
 
 
@@ -166,14 +166,14 @@ def test_pictures_are_known_by_content_alone(tmp_path: Path) -> None:
     model = models.model()
     talk, path = model.conversation(), tmp_path / "picture.png"
     A.save(path)
-    first = talk.ask(path, "what?", Decoding(6))
+    first = talk.ask(path, "what?", Options(6))
     data = BytesIO()
     A.save(data, "PNG")
     for again in (str(path), data.getvalue(), A, Picture(A, *A.size)):
-        assert talk.ask(again, "what?", Decoding(6)).text == first.text
+        assert talk.ask(again, "what?", Options(6)).text == first.text
     assert model.encoder.pictures == 1
     B.save(path)
-    assert talk.ask(path, "what?", Decoding(6)).text == model.ask(B, "what?", max_tokens=6).text != first.text
+    assert talk.ask(path, "what?", Options(6)).text == model.ask(B, "what?", max_tokens=6).text != first.text
     assert model.encoder.pictures == 3
 
 
@@ -184,9 +184,9 @@ def test_a_picture_is_all_that_the_encoder_and_the_boxes_see() -> None:
     flat, tall = Image.new("RGB", (40, 20)), Image.new("RGB", (20, 40))
     reduced = [Picture(A, 100, 80, reduced=2), Picture(A, 99, 80, reduced=2)]
     for at, each in enumerate((A, picture(7), flat, tall, *reduced), start=1):
-        assert talk.ask(each, "what?", Decoding(2)).text == model.ask(each, "what?", max_tokens=2).text
+        assert talk.ask(each, "what?", Options(2)).text == model.ask(each, "what?", max_tokens=2).text
         assert model.encoder.pictures == 2 * at
-    talk.ask(reduced[1], "and?", Decoding(2))
+    talk.ask(reduced[1], "and?", Options(2))
     assert model.encoder.pictures == 2 * at
 
 
@@ -194,22 +194,22 @@ def test_a_picture_shown_twice_is_encoded_once() -> None:
     model = models.model()
     answer = model.answer([user(A, A, "the same?")], max_tokens=6)
     assert model.encoder.pictures == 1
-    assert answer.text == model.answers([[user(A, A, "the same?")]], Decoding(6))[0].text
+    assert answer.text == model.answers([[user(A, A, "the same?")]], Options(6))[0].text
 
 
 def test_an_interrupted_turn_spoils_nothing() -> None:
     model = models.model()
     talk = model.conversation()
-    stream = talk.stream([user(A, "what?")], Decoding(20))
+    stream = talk.stream([user(A, "what?")], Options(20))
     next(stream)
     stream.close()
     assert talk.last is None
     layer = model.language_model.model.layers[1]
     handle = layer.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        talk.ask(A, "and now?", Decoding(3))
+        talk.ask(A, "and now?", Options(3))
     handle.remove()
-    answer = talk.ask(A, "and now?", Decoding(6))
+    answer = talk.ask(A, "and now?", Options(6))
     assert answer.text == model.ask(A, "and now?", max_tokens=6).text
 
 
@@ -217,9 +217,9 @@ def test_an_answer_cannot_go_on_after_another_was_begun() -> None:
     """It would read what the other one wrote."""
     model = models.model()
     talk = model.conversation()
-    first = talk.stream([user(A, "what?")], Decoding(20))
+    first = talk.stream([user(A, "what?")], Options(20))
     next(first)
-    second = talk.ask(A, "and now?", Decoding(6))
+    second = talk.ask(A, "and now?", Options(6))
     with pytest.raises(InputError, match="another was begun in the same conversation"):
         list(first)
     assert second.text == model.ask(A, "and now?", max_tokens=6).text
@@ -231,7 +231,7 @@ def test_streamed_text_is_the_answer(kind: str) -> None:
     model = MODELS[kind]
     for temperature in (0.0, 2.0):
         talk = model.conversation()
-        parts = list(talk.stream([user(A, "what?")], Decoding(30, temperature, seed=3)))
+        parts = list(talk.stream([user(A, "what?")], Options(30, temperature, seed=3)))
         assert talk.last is not None
         assert "".join(parts) == talk.last.text
         assert all(parts)
@@ -258,7 +258,7 @@ def test_stop_strings_end_the_answer_and_are_not_shown() -> None:
     for stop in (whole.text[9:12], whole.text[5:6], whole.text[-3:]):
         for answer in (
             model.answer([user(A, "what?")], max_tokens=40, stop=[stop]),
-            model.answers([[user(A, "what?")]], Decoding(40, stop=(stop,)))[0],
+            model.answers([[user(A, "what?")]], Options(40, stop=(stop,)))[0],
         ):
             assert answer.text == whole.text[: whole.text.index(stop)]
             assert answer.finish == "stop"
@@ -285,7 +285,7 @@ def test_an_answer_ends_where_the_context_does() -> None:
         question += "\na"
     answer = model.answer([user(A, question)], max_tokens=50)
     assert (answer.finish, answer.tokens_in + answer.tokens_out) == ("length", 256)
-    batched = model.answers([[user(A, question)], [user("a")]], Decoding(20))
+    batched = model.answers([[user(A, question)], [user("a")]], Options(20))
     assert batched[0].text == answer.text
     with pytest.raises(InputError, match="the language model reads at most 256"):
         model.answer([user(A, question + "\na" * 10)])
@@ -320,7 +320,7 @@ def test_bad_settings_and_pictures_are_refused() -> None:
 def test_nothing_is_kept_for_a_backward_pass() -> None:
     model = models.model()
     talk = model.conversation()
-    talk.ask(A, "what?", Decoding(3))
+    talk.ask(A, "what?", Options(3))
     assert not any(seen.rows.requires_grad for seen in talk._seen.values())
     assert not talk._reading._cache.layers[0].keys.requires_grad
     assert torch.is_grad_enabled()

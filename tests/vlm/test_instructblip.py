@@ -24,9 +24,9 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 from isthmus.connectors.qformer import without_text
 from isthmus.errors import CorruptPart, InputError
 from isthmus.messages import Message, assistant, user
+from isthmus.options import Options
 from isthmus.vlm.blip2 import load_instructblip, save_blip2, save_instructblip
 from isthmus.vlm.blip_templates import InstructBlip
-from isthmus.vlm.decoding import Decoding
 from isthmus.vlm.model import VisionLanguageModel
 
 from . import models
@@ -158,7 +158,7 @@ def test_greedy_text(ours: VisionLanguageModel, theirs: Any, name: str) -> None:
 
 def test_greedy_text_of_a_batch(ours: VisionLanguageModel) -> None:
     asked = [CONVERSATIONS[name][0] for name in ("one picture", "two pictures", "no question")]
-    together = ours.answers(asked, Decoding(12))
+    together = ours.answers(asked, Options(12))
     assert [each.text for each in together] == [ours.answer(each, max_tokens=12).text for each in asked]
 
 
@@ -166,10 +166,10 @@ def test_the_question_changes_the_pictures_tokens(ours: VisionLanguageModel) -> 
     """So a picture that was asked about before is looked at again, and no answer is of the other question."""
     talk = ours.conversation()
     for question in ("what is it?", "how many dogs?", "what is it?"):
-        answer = talk.ask(A, question, Decoding(12))
+        answer = talk.ask(A, question, Options(12))
         assert answer.text == ours.ask(A, question, max_tokens=12).text
         assert answer.tokens_reused == 0, "the picture stands first, and its tokens are others"
-    again = talk.ask(A, "what is it?", Decoding(12))
+    again = talk.ask(A, "what is it?", Options(12))
     assert again.tokens_reused == again.tokens_in - 1
 
 

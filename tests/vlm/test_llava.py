@@ -26,7 +26,7 @@ from isthmus.connectors.linear import LinearConnector
 from isthmus.errors import CorruptPart, InputError
 from isthmus.images.open import picture_of
 from isthmus.messages import Message, assistant, user
-from isthmus.vlm.decoding import Decoding
+from isthmus.options import Options
 from isthmus.vlm.llava import load_llava
 from isthmus.vlm.llava_export import save_llava
 from isthmus.vlm.model import VisionLanguageModel
@@ -156,7 +156,7 @@ def test_greedy_text_of_a_batch(ours: VisionLanguageModel, theirs: Any) -> None:
     ids = theirs.generate(**made, max_new_tokens=12, do_sample=False, pad_token_id=0)[:, made["input_ids"].shape[1] :]
     expected = [models.shown(ours, each.tolist()) for each in ids]
     for side in ("left", "right"):
-        assert [each.text for each in ours.answers(messages, Decoding(12), padding=side)] == expected  # type: ignore[arg-type]
+        assert [each.text for each in ours.answers(messages, Options(12), padding=side)] == expected  # type: ignore[arg-type]
 
 
 def test_parts_are_what_they_should_be(ours: VisionLanguageModel) -> None:

@@ -27,8 +27,8 @@ from isthmus.errors import CorruptPart, InputError
 from isthmus.images.fits import Crop
 from isthmus.images.open import picture_of
 from isthmus.messages import Message, assistant, user
+from isthmus.options import Options
 from isthmus.vision.features import Frame
-from isthmus.vlm.decoding import Decoding
 from isthmus.vlm.inspect import inspect
 from isthmus.vlm.llava_next import load_llava_next, save_llava_next
 from isthmus.vlm.model import VisionLanguageModel
@@ -164,7 +164,7 @@ def test_greedy_text(ours: VisionLanguageModel, theirs: Any, name: str) -> None:
 def test_batched_is_single(ours: VisionLanguageModel) -> None:
     asked = [each for said in CONVERSATIONS.values() for each in said]
     for side in ("left", "right"):
-        together = ours.answers(asked, Decoding(8), padding=side)
+        together = ours.answers(asked, Options(8), padding=side)
         assert [each.text for each in together] == [ours.answer(each, max_tokens=8).text for each in asked]
 
 
@@ -186,8 +186,8 @@ def test_every_token_stands_where_theirs_does(ours: VisionLanguageModel, theirs:
 
 def test_the_second_question_reads_the_picture_once(ours: VisionLanguageModel) -> None:
     talk = ours.conversation()
-    talk.ask(A, "what is it?", Decoding(4))
-    again = talk.ask(A, "how many dogs?", Decoding(8))
+    talk.ask(A, "what is it?", Options(4))
+    again = talk.ask(A, "how many dogs?", Options(8))
     features = ours.encode([picture_of(A, at_least=ours.encoder.fit.at_least)])
     assert again.tokens_reused > ours.extents(features)[0].tokens
     assert again.text == ours.ask(A, "how many dogs?", max_tokens=8).text

@@ -20,7 +20,7 @@ from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_stri
 
 from isthmus.errors import CorruptPart, InputError
 from isthmus.messages import Message, assistant, system, user
-from isthmus.vlm.decoding import Decoding
+from isthmus.options import Options
 from isthmus.vlm.idefics3 import load_idefics3, save_smolvlm
 from isthmus.vlm.idefics3_prompt import FENCE, OVERVIEW, Idefics3
 from isthmus.vlm.inspect import inspect
@@ -170,14 +170,14 @@ def test_greedy_text(ours: VisionLanguageModel, theirs: Any, name: str) -> None:
 
 def test_batched_is_single(ours: VisionLanguageModel) -> None:
     asked = [each for said in CONVERSATIONS.values() for each in said]
-    together = ours.answers(asked, Decoding(8))
+    together = ours.answers(asked, Options(8))
     assert [each.text for each in together] == [ours.answer(each, max_tokens=8).text for each in asked]
 
 
 def test_the_second_question_reads_the_picture_once(ours: VisionLanguageModel) -> None:
     talk = ours.conversation()
-    talk.ask(A, "what is it?", Decoding(4))
-    again = talk.ask(A, "how many dogs?", Decoding(8))
+    talk.ask(A, "what is it?", Options(4))
+    again = talk.ask(A, "how many dogs?", Options(8))
     assert again.tokens_reused > 7 * TOKENS, "six tiles and the overview"
     assert again.text == ours.ask(A, "how many dogs?", max_tokens=8).text
 

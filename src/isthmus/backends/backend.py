@@ -10,37 +10,11 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from isthmus.errors import InputError
 from isthmus.messages import Message
+from isthmus.options import Options as Options
 
 Reason: TypeAlias = Literal["stop", "length", "cancelled", "tool_calls"]
 """Why an answer ended: the model or a stop string ended it; `max_tokens` or the context was used up; the backend was
 told to end it by someone other than the stream's reader; the model waits for its tools."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to answer. Raises InputError for values outside their range.
-
-    An answer ends before the first stop string; of several, the one completed first.
-    """
-
-    max_tokens: int = 512
-    temperature: float = 0.0
-    """0: always the likeliest token (greedy); 1: the model's own distribution."""
-    top_p: float = 1.0
-    """Draw only among the likeliest tokens that together have this probability (0 < top_p <= 1)."""
-    stop: tuple[str, ...] = ()
-    seed: int | None = None
-    """Of the draws; None: another answer each time. Greedy answers need none."""
-
-    def __post_init__(self) -> None:
-        if self.max_tokens < 1:
-            raise InputError(f"max_tokens is {self.max_tokens}", todo="ask for at least one token")
-        if not 0 <= self.temperature < float("inf"):
-            raise InputError(f"temperature is {self.temperature}", todo="give 0 (greedy) or more")
-        if not 0 < self.top_p <= 1:
-            raise InputError(f"top_p is {self.top_p}", todo="give more than 0 and at most 1")
-        if isinstance(self.stop, str) or "" in self.stop:
-            raise InputError(f"stop is {self.stop!r}", todo="give a tuple of texts, none of them empty")
 
 
 @dataclass(frozen=True)

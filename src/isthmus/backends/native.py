@@ -2,7 +2,6 @@
 reads only what is new.
 """
 
-import secrets
 from collections.abc import Iterator, Sequence
 from textwrap import shorten
 from threading import RLock
@@ -15,7 +14,6 @@ from isthmus.errors import InputError, IsthmusError
 from isthmus.images.views import Fit
 from isthmus.messages import ImagePart, Message, Part, Role, TextPart
 from isthmus.vlm.conversation import Conversation
-from isthmus.vlm.decoding import Decoding
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.pictures import known
 
@@ -45,7 +43,7 @@ class NativeBackend:
         opened, said = _open(messages, self.model.encoder.fit)
         conversation = self._pool.take(said)
         text: list[str] = []
-        pieces = conversation.stream(opened, _decoding(options))
+        pieces = conversation.stream(opened, options)
         failure: IsthmusError | None = None
         try:
             while (piece := self._next(pieces)) is not None:
@@ -124,11 +122,6 @@ def _open(messages: Sequence[Message], fit: Fit) -> tuple[list[Message], tuple[S
                 said.append((message.role, picture.key))
         opened.append(Message(message.role, tuple(parts)))
     return opened, tuple(said)
-
-
-def _decoding(options: Options) -> Decoding:
-    seed = secrets.randbits(63) if options.seed is None else options.seed
-    return Decoding(options.max_tokens, options.temperature, options.top_p, options.stop, seed)
 
 
 def _failure(name: str, error: RuntimeError) -> IsthmusError:

@@ -16,8 +16,9 @@ from torch import Tensor
 from isthmus.errors import InputError
 from isthmus.images.views import Picture
 from isthmus.messages import ImagePart, Message, TextPart
+from isthmus.options import Options
 from isthmus.vlm.answer import Answer, Finish
-from isthmus.vlm.decoding import Chooser, Decoding, TextGrower
+from isthmus.vlm.decoding import Chooser, TextGrower
 from isthmus.vlm.pictures import known
 from isthmus.vlm.questions import Question, text_of
 from isthmus.vlm.reading import Read
@@ -61,7 +62,7 @@ class Conversation:
         self._turn = 0
         self._reading = model.reading()
 
-    def stream(self, messages: Sequence[Message], decoding: Decoding | None = None) -> Generator[str, None, None]:
+    def stream(self, messages: Sequence[Message], options: Options | None = None) -> Generator[str, None, None]:
         """The answer's text as it comes, in whole characters. None: the likeliest tokens. Fewer than `max_tokens` come
         where the context ends earlier.
 
@@ -70,28 +71,28 @@ class Conversation:
         """
         self.last = None
         self._turn += 1
-        return self._generate(messages, decoding or Decoding(), time.perf_counter(), self._turn)
+        return self._generate(messages, options or Options(), time.perf_counter(), self._turn)
 
-    def answer(self, messages: Sequence[Message], decoding: Decoding | None = None) -> Answer:
+    def answer(self, messages: Sequence[Message], options: Options | None = None) -> Answer:
         """The whole answer. Arguments and errors as in `stream`."""
-        for _ in self.stream(messages, decoding):
+        for _ in self.stream(messages, options):
             pass
         assert self.last is not None
         return self.last
 
-    def ask(self, pictures: Sequence[Any] | Any, question: str, decoding: Decoding | None = None) -> Answer:
+    def ask(self, pictures: Sequence[Any] | Any, question: str, options: Options | None = None) -> Answer:
         """A question about one picture or several, apart from what was asked before."""
-        return self.answer([question_about(pictures, question)], decoding)
+        return self.answer([question_about(pictures, question)], options)
 
     def _generate(
-        self, messages: Sequence[Message], decoding: Decoding, started: float, turn: int
+        self, messages: Sequence[Message], options: Options, started: float, turn: int
     ) -> Generator[str, None, None]:
         model = self._model
         self._require(turn)
         prompt = self._prompt(messages)
-        room = room_for_answer(model, len(prompt.read), decoding.max_tokens)
-        choose = Chooser(decoding, next(model.language_model.parameters()).device)
-        grower = TextGrower(model.tokenizer, (*self._stops, *decoding.stop), model.template.lead)
+        room = room_for_answer(model, len(prompt.read), options.max_tokens)
+        choose = Chooser(options, next(model.language_model.parameters()).device)
+        grower = TextGrower(model.tokenizer, (*self._stops, *options.stop), model.template.lead)
         reused = self._reading.keep(prompt.read)
         token = int(choose(self._reading.begin(self._rest(prompt, reused), prompt.read[reused:])))
         first = time.perf_counter() - started

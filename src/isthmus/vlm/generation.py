@@ -13,9 +13,10 @@ from torch import Tensor
 from isthmus.connectors.connector import Tokens
 from isthmus.images.open import picture_of
 from isthmus.messages import Message
+from isthmus.options import Options
 from isthmus.vlm.answer import Answer, Finish
 from isthmus.vlm.conversation import end_tokens, room_for_answer, see
-from isthmus.vlm.decoding import Chooser, Decoding, TextGrower
+from isthmus.vlm.decoding import Chooser, TextGrower
 from isthmus.vlm.sequence import Sample
 from isthmus.vlm.splice import Side
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def answers(
     model: "VisionLanguageModel",
     conversations: Sequence[Sequence[Message]],
-    decoding: Decoding,
+    options: Options,
     *,
     padding: Side = "left",
 ) -> list[Answer]:
@@ -46,10 +47,10 @@ def answers(
         for messages, each in zip(conversations, sources, strict=True)
     ]
     batch = model.splice(samples, _padded([each.rows for each in seen]), side=padding)
-    room = [room_for_answer(model, length, decoding.max_tokens) for length in batch.lengths]
-    choose, reading = Chooser(decoding, batch.embeds.device), model.batch_reading()
+    room = [room_for_answer(model, length, options.max_tokens) for length in batch.lengths]
+    choose, reading = Chooser(options, batch.embeds.device), model.batch_reading()
     tokens = choose(reading.begin(batch))
-    writing = [_Writing(model, decoding, most) for most in room]
+    writing = [_Writing(model, options, most) for most in room]
     first = time.perf_counter() - started
     while True:
         for each, token in zip(writing, tokens.tolist(), strict=True):
@@ -64,10 +65,10 @@ def answers(
 class _Writing:
     """One row's answer while it grows."""
 
-    def __init__(self, model: "VisionLanguageModel", decoding: Decoding, room: int) -> None:
+    def __init__(self, model: "VisionLanguageModel", options: Options, room: int) -> None:
         self._name, self._ends, self._room = model.name, end_tokens(model), room
         stops = tuple(end for end in model.template.ends if model.prompts.control(end) is None)
-        self._grower = TextGrower(model.tokenizer, (*stops, *decoding.stop), model.template.lead)
+        self._grower = TextGrower(model.tokenizer, (*stops, *options.stop), model.template.lead)
         self._text: list[str] = []
         self._count = 0
         self.finish: Finish | None = None

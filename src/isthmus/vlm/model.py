@@ -16,11 +16,11 @@ from isthmus.connectors.trainable import working_dtype
 from isthmus.errors import InputError
 from isthmus.images.views import Picture
 from isthmus.messages import Message
+from isthmus.options import Options
 from isthmus.vision.features import Encoder, Features
 from isthmus.vlm import generation
 from isthmus.vlm.answer import Answer
 from isthmus.vlm.conversation import Conversation
-from isthmus.vlm.decoding import Decoding
 from isthmus.vlm.prompt_tokenizer import PromptTokenizer
 from isthmus.vlm.questions import Question, QuestionTokenizer, text_of
 from isthmus.vlm.reading import BatchReading, CausalBatchReading, CausalReading, Reading
@@ -226,8 +226,8 @@ class VisionLanguageModel(nn.Module):
         stop: Sequence[str] = (),
         seed: int = 0,
     ) -> Iterator[str]:
-        """The answer's text as it comes. Arguments as in Decoding, errors as in `Conversation.stream`."""
-        return self.conversation().stream(messages, Decoding(max_tokens, temperature, top_p, tuple(stop), seed))
+        """The answer's text as it comes. Arguments as in Options, errors as in `Conversation.stream`."""
+        return self.conversation().stream(messages, Options(max_tokens, temperature, top_p, tuple(stop), seed))
 
     def answer(
         self,
@@ -239,22 +239,22 @@ class VisionLanguageModel(nn.Module):
         stop: Sequence[str] = (),
         seed: int = 0,
     ) -> Answer:
-        """The whole answer. Arguments as in Decoding, errors as in `Conversation.stream`."""
-        return self.conversation().answer(messages, Decoding(max_tokens, temperature, top_p, tuple(stop), seed))
+        """The whole answer. Arguments as in Options, errors as in `Conversation.stream`."""
+        return self.conversation().answer(messages, Options(max_tokens, temperature, top_p, tuple(stop), seed))
 
     def answers(
         self,
         conversations: Sequence[Sequence[Message]],
-        decoding: Decoding | None = None,
+        options: Options | None = None,
         *,
         padding: Side = "left",
     ) -> list[Answer]:
         """One answer to each conversation, generated together: without temperature the same as one by one."""
-        return generation.answers(self, conversations, decoding or Decoding(), padding=padding)
+        return generation.answers(self, conversations, options or Options(), padding=padding)
 
     def ask(self, pictures: Sequence[Any] | Any, question: str, *, max_tokens: int = 256) -> Answer:
         """A question about one picture or several: paths, bytes of files, PIL images or images.Picture."""
-        return self.conversation().ask(pictures, question, Decoding(max_tokens))
+        return self.conversation().ask(pictures, question, Options(max_tokens))
 
     def _untouched(self) -> Tensor:
         """0, with a gradient of 0 for every trained parameter of the connector: a batch of texts alone must not leave
