@@ -20,11 +20,11 @@ ASKED = [
 
 def prepared(model: VisionLanguageModel) -> tuple[list[list[Sample]], Tokens]:
     encoded = model.encode([_picture(model, at) for at in range(len(ASKED))])
-    extents = model.extents(encoded.features)
+    extents = model.extents(encoded)
     groups = [
         [model.sample(_turns(*pair), [extent]) for pair in asked] for asked, extent in zip(ASKED, extents, strict=True)
     ]
-    return groups, model.connect(encoded.features)
+    return groups, model.connect(encoded)
 
 
 def _picture(model: VisionLanguageModel, seed: int):  # type: ignore[no-untyped-def]

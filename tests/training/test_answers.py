@@ -1,0 +1,112 @@
+"""What learns from the language model's loss on the answers, and what does not."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from isthmus.connectors import MlpConnector, SoftPromptConnector
+from isthmus.training.data.forms import form_of_one
+from isthmus.training.data.questions import questions_of_one
+from isthmus.training.pictures import Pictures
+from isthmus.training.recipe import Stage
+from isthmus.training.vlm import Source, features_of, train_answers, train_words, words_of
+from isthmus.training.words import TOLD
+from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.template import ChatML
+from tests.vlm import models
+
+NAMES = ("apple", "cat", "dog", "pear")
+WIDTH = 8
+
+
+class Encoder:
+    """What training asks of DepthsEncoder: stored numbers are the tokens themselves."""
+
+    num_tokens, width, name = TOLD, WIDTH, "stored"
+    classes = torch.zeros(1)
+    fit = models.encoder().fit
+
+    def tokens(self, stored: Tensor, imagined: Tensor | None = None) -> Tensor:
+        assert imagined is None or (imagined < 0).all()
+        return stored.float()
+
+
+@pytest.fixture
+def sources() -> list[Source]:
+    torch.manual_seed(1)
+    asked = tuple(tuple(questions_of_one(name, NAMES, at)) for at, name in enumerate(NAMES))
+    return [Source(Pictures(torch.randn(4, TOLD, WIDTH).half(), asked, tuple(map(form_of_one, NAMES))), 1.0)]
+
+
+@pytest.fixture
+def model() -> VisionLanguageModel:
+    torch.manual_seed(2)
+    base = models.model("chatml-llama")
+    language = base.language_model.requires_grad_(False)
+    width = language.get_input_embeddings().weight.shape[1]
+    connector = SoftPromptConnector(torch.randn(3, width), MlpConnector(WIDTH, width))
+    return VisionLanguageModel(Encoder(), connector, language, base.tokenizer, ChatML())  # type: ignore[arg-type]
+
+
+def changed(before: dict[str, Tensor], module: nn.Module) -> set[str]:
+    return {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
+
+
+def copied(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+@pytest.fixture
+def frozen(model: VisionLanguageModel) -> Iterator[None]:
+    before = copied(model.language_model)
+    yield
+    assert not changed(before, model.language_model)
+
+
+STAGE = Stage(steps=3, batch=4, rate=0.01, questions=2)
+
+
+@pytest.mark.usefixtures("frozen")
+def test_told_the_truth_nothing_but_the_prompt_learns(model: VisionLanguageModel, sources: list[Source]) -> None:
+    before = copied(model.connector)
+    words = words_of(model, sources)
+    train_answers(model, Encoder(), sources, STAGE, 0, words=words, told=True, quiet=True)  # type: ignore[arg-type]
+    assert changed(before, model.connector) == {"prompt"}
+
+
+@pytest.mark.usefixtures("frozen")
+def test_seeing_all_of_the_connector_learns(model: VisionLanguageModel, sources: list[Source]) -> None:
+    before = copied(model.connector)
+    train_answers(model, Encoder(), sources, STAGE, 0, quiet=True)  # type: ignore[arg-type]
+    assert changed(before, model.connector) == set(before)
+
+
+@pytest.mark.usefixtures("frozen")
+def test_held_to_its_words_they_are_not_forgotten(model: VisionLanguageModel, sources: list[Source]) -> None:
+    words, (source,) = words_of(model, sources), sources
+    inner = model.connector.inner
+    features = features_of(Encoder(), source.pictures.stored)  # type: ignore[arg-type]
+
+    def loss() -> float:
+        with torch.no_grad():
+            return float(words.loss(inner(features).tokens, source.pictures.forms))
+
+    whole = VisionLanguageModel(Encoder(), inner, model.language_model, model.tokenizer, ChatML())  # type: ignore[arg-type]
+    train_words(whole, Encoder(), sources, Stage(steps=150, batch=8, rate=0.02), 0, words=words, quiet=True)  # type: ignore[arg-type]
+    learned, behind = copied(model.connector), {"words": loss()}
+    for weight in (0.0, 5.0):
+        model.connector.load_state_dict(learned)
+        stage = Stage(steps=40, batch=4, rate=0.02, questions=2, words=weight)
+        train_answers(model, Encoder(), sources, stage, 0, words=words, quiet=True)  # type: ignore[arg-type]
+        behind[f"answers, words {weight}"] = loss()
+    assert behind["answers, words 5.0"] < (behind["words"] + behind["answers, words 0.0"]) / 2, behind
+
+
+def test_the_prompt_has_a_rate_of_its_own(model: VisionLanguageModel, sources: list[Source]) -> None:
+    before = copied(model.connector)
+    stage = Stage(steps=1, batch=4, rate=1e-6, prompt_rate=0.5, questions=2)
+    train_answers(model, Encoder(), sources, stage, 0, quiet=True)  # type: ignore[arg-type]
+    moved = {name: float((value - before[name]).abs().max()) for name, value in model.connector.state_dict().items()}
+    assert moved.pop("prompt") > 100 * max(moved.values())
