@@ -30,11 +30,10 @@ NEGATIVES = Lab("negatives", "without negatives all embeddings collapse to one p
 FROZEN = Lab("frozen", "training only the connector is far cheaper and keeps quality")
 COMPRESS = Lab("compress", "32 query tokens instead of hundreds cut the language model's cost and lose little")
 INFORMATION = Lab("information", "kept information: cross-attention > Q-Former > linear map")
+OBJECTIVES = Lab("objectives", "ITC aligns globally, ITM finely, ITG makes it speak")
 ASPECT = Lab("aspect", "squashing distorts, padding shrinks, tiles lose the whole; the native aspect ratio is best")
 QUESTION = Lab("question", "queries that see the question fetch what it asks")
-OBJECTIVES = Lab("objectives", "ITC aligns globally, ITM finely, ITG makes it speak")
-"""Not among LABS yet: at its size generation does not learn."""
-LABS = (PATCHES, NEGATIVES, FROZEN, COMPRESS, INFORMATION, ASPECT, QUESTION)
+LABS = (PATCHES, NEGATIVES, FROZEN, COMPRESS, INFORMATION, OBJECTIVES, ASPECT, QUESTION)
 
 
 def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
@@ -53,7 +52,7 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
     except OSError as error:
         raise InputError(f"{out} cannot be made a folder for the results", why=error.strerror or "") from error
     # from here on torch and matplotlib are needed
-    from isthmus.labs import aspect, compress, frozen, information, negatives, patches, question
+    from isthmus.labs import aspect, compress, frozen, information, negatives, objectives, patches, question
     from isthmus.labs.work import one_thread, stopwatch
 
     plot = out / f"{name}.png"
@@ -67,6 +66,8 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
                 result = compress.run(compress.Settings(), range(seeds), plot, quiet=quiet)
             case INFORMATION.name:
                 result = information.run(information.Settings(), range(seeds), plot, quiet=quiet)
+            case OBJECTIVES.name:
+                result = objectives.run(objectives.Settings(), range(seeds), plot, quiet=quiet)
             case ASPECT.name:
                 result = aspect.run(aspect.Settings(), range(seeds), plot, quiet=quiet)
             case FROZEN.name:
