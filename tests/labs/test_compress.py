@@ -19,7 +19,7 @@ TINY = Settings(
 )  # fmt: skip
 
 
-def tiny_language_model(name: str) -> SimpleNamespace:
+def tiny_language_model(name: str, *, dtype: torch.dtype) -> SimpleNamespace:  # noqa: ARG001  the real one takes it
     """In place of SmolLM2, which takes seconds."""
     assert name == "default/smollm2"
     config = LlamaConfig(vocab_size=8, hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)

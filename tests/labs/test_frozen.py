@@ -25,7 +25,7 @@ def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The true encoder, without the classes' vectors from MiniLM; a language model of two layers."""
     language = models.llama().to(torch.bfloat16).eval().requires_grad_(False)
     small = LanguageModel("tiny", language, models.byte_bpe(), "none")
-    monkeypatch.setattr(frozen_course, "load_language_model", lambda _: small)
+    monkeypatch.setattr(frozen_course, "load_language_model", lambda *_, **__: small)
     monkeypatch.setattr(frozen_course, "default_encoder", lambda _: eyes(torch.bfloat16))
 
 

@@ -23,6 +23,7 @@ from isthmus.labs.reader import ANSWERING, Reader, Schedule
 from isthmus.labs.result import Check, Figure, Finding, Result, Table
 from isthmus.labs.scenes import MEAN, Pool, answered, draw_pool, split
 from isthmus.labs.work import Spent
+from isthmus.precision import fast_dtype
 from isthmus.progress import Progress, progress
 from isthmus.vlm.language_model import load_language_model
 
@@ -153,7 +154,7 @@ def constant(value: float, like: Figure) -> Figure:
 
 def measure(settings: Settings, seeds: range, *, quiet: bool) -> Measured:
     """Time first, for which the language model must be there; then every connector with every seed."""
-    language = load_language_model(settings.language_model)
+    language = load_language_model(settings.language_model, dtype=fast_dtype("cpu"))
     arms = [(QUERIES, n) for n in settings.queries]
     cells = (settings.side // 32) ** 2
     arms += [(AVERAGED, cells // factor**2) for factor in settings.factors]

@@ -12,6 +12,7 @@ from isthmus.checkpoints import resolve
 from isthmus.labs.asked_shapes import Shapes, shapes, without_looking
 from isthmus.labs.english import TEXT
 from isthmus.labs.frozen_or_full import Rates, Seconds, Trainee, accuracy, batches, perplexity, trainees
+from isthmus.precision import fast_dtype
 from isthmus.progress import Progress, progress
 from isthmus.threads import keep_memory
 from isthmus.training.default_vlm import default_encoder
@@ -103,7 +104,7 @@ def follow(settings: Settings, seeds: range, *, quiet: bool) -> list[Course]:
 
 
 def _parts(settings: Settings) -> Parts:
-    language = load_language_model(LANGUAGE_MODEL)
+    language = load_language_model(LANGUAGE_MODEL, dtype=fast_dtype("cpu"))
     # torch's fused attention is slow backward in bf16 on processors
     language.model.set_attn_implementation("eager")
     encoder = default_encoder(ENCODER)
