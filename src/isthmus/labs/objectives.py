@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from operator import sub, truediv
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from isthmus.labs import OBJECTIVES, plots
@@ -190,18 +191,23 @@ def draw(measured: Measured) -> Canvas:
     ):
         rows = {column: {name: measured.quality[name][column] for name in names} for column in columns}
         plots.bars(axis, rows, names)
-        axis.tick_params(axis="x", labelrotation=40)
-        for label in axis.get_xticklabels():
-            label.set_horizontalalignment("right")
+        _slant(axis)
         axis.axhline(chance, color="grey", linestyle=":", label="chance")
         axis.set_title(title)
         axis.set_ylim(0, 1.3)  # room for the legend
         axis.set_yticks([0, 0.25, 0.5, 0.75, 1])
         axis.legend(fontsize="small", ncols=2, loc="upper center")
     plots.bars(axes[2], measured.fine, CHANGES)
+    _slant(axes[2])
     axes[2].axhline(0.5, color="grey", linestyle=":", label="chance")
     axes[2].set_title("all three: by what is false")
     axes[2].set_ylim(0, 1.3)
     axes[2].set_yticks([0, 0.25, 0.5, 0.75, 1])
     axes[2].legend(fontsize="small", ncols=2, loc="upper center")
     return figure
+
+
+def _slant(axis: Axes) -> None:
+    axis.tick_params(axis="x", labelrotation=40)
+    for label in axis.get_xticklabels():
+        label.set_horizontalalignment("right")
