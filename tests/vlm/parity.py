@@ -1,8 +1,11 @@
-"""What all parity tests share: our logits for whole conversations, and folders with their tensors changed."""
+"""What all parity tests share: both sides of the same folder, logits held to each other, tensors changed."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -15,6 +18,49 @@ from isthmus.vlm.splice import Side
 
 TOLERANCE = 1e-4
 """max |difference| of logits in float32."""
+
+
+def sides(
+    name: str,
+    reference: Callable[[], Any],
+    save: Callable[[Any, Path], str],
+    load: Callable[[str], VisionLanguageModel],
+) -> tuple[Any, Any, Any, Any]:
+    """Fixtures: `theirs`, the `folder` it was saved to, `ours` loaded from it, a copy of the folder for one test."""
+
+    @pytest.fixture(scope="module")
+    def theirs() -> Any:
+        return reference()
+
+    @pytest.fixture(scope="module")
+    def folder(theirs: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        path = tmp_path_factory.mktemp(name)
+        save(theirs, path)
+        return path
+
+    @pytest.fixture(scope="module")
+    def ours(folder: Path) -> VisionLanguageModel:
+        return load(str(folder))
+
+    @pytest.fixture
+    def copied(folder: Path, tmp_path: Path) -> Path:
+        return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+    return theirs, folder, ours, copied
+
+
+@torch.no_grad()
+def assert_equal_logits(
+    ours: VisionLanguageModel, theirs: Any, made: dict[str, Tensor], messages: list[list[Message]], side: Any
+) -> None:
+    """`made`: the conversations as their processor makes them, padded on that side."""
+    expected, found = theirs(**made).logits, logits(ours, messages, side)
+    assert found.shape == expected.shape
+    real = made["attention_mask"].bool()
+    difference = (found - expected)[real].abs().max()
+    print(f"max |Δ| of logits {difference:.1e}")
+    assert difference <= TOLERANCE
+    assert expected[real].std() > 0.5  # else everything would be near everything
 
 
 @torch.no_grad()

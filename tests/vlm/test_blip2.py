@@ -1,7 +1,6 @@
 """BLIP-2 with OPT: read from folders and written to them, equal to `transformers` on the same weights."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.template import Blip2
 
 from . import models
-from .parity import TOLERANCE, logits, rewrite
+from .parity import TOLERANCE, assert_equal_logits, logits, rewrite, sides
 
 QUERIES = 5
 VISION = {
@@ -58,26 +57,7 @@ def save(model: Any, folder: Path, extra: tuple[str, ...] = ("<image>",), **sett
     return str(folder)
 
 
-@pytest.fixture(scope="module")
-def theirs() -> Any:
-    return reference()
-
-
-@pytest.fixture(scope="module")
-def folder(theirs: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("blip2")
-    save(theirs, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def ours(folder: Path) -> VisionLanguageModel:
-    return load_blip2(str(folder))
-
-
-@pytest.fixture
-def copied(folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(folder, tmp_path / "copy"))
+theirs, folder, ours, copied = sides("blip2", reference, save, load_blip2)
 
 
 def inputs(model: Any, messages: list[list[Message]], side: str = "left") -> dict[str, Tensor]:
@@ -97,16 +77,9 @@ def inputs(model: Any, messages: list[list[Message]], side: str = "left") -> dic
     return {**padded, "pixel_values": torch.cat(pixels).to(model.dtype)}
 
 
-@torch.no_grad()
 def assert_parity(ours: VisionLanguageModel, theirs: Any, messages: list[list[Message]], side: Any = "left") -> None:
     made = inputs(theirs, messages, side)
-    expected, found = theirs(**made).logits, logits(ours, messages, side)
-    assert found.shape == expected.shape
-    real = made["attention_mask"].bool()
-    difference = (found - expected)[real].abs().max()
-    print(f"max |Δ| of logits {difference:.1e}")
-    assert difference <= TOLERANCE
-    assert expected[real].std() > 0.5  # else everything would be near everything
+    assert_equal_logits(ours, theirs, made, messages, side)
 
 
 CONVERSATIONS = {

@@ -30,7 +30,7 @@ from isthmus.vlm.blip_templates import InstructBlip
 from isthmus.vlm.model import VisionLanguageModel
 
 from . import models
-from .parity import TOLERANCE, logits
+from .parity import TOLERANCE, assert_equal_logits, sides
 from .test_blip2 import PROCESSOR, QFORMER, QUERIES, VISION
 
 A, B = models.picture(1), models.picture(2, 30, 60)
@@ -72,21 +72,7 @@ def save(model: Any, folder: Path) -> str:
     return str(folder)
 
 
-@pytest.fixture(scope="module")
-def theirs() -> Any:
-    return reference()
-
-
-@pytest.fixture(scope="module")
-def folder(theirs: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("instructblip")
-    save(theirs, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def ours(folder: Path) -> VisionLanguageModel:
-    return load_instructblip(str(folder))
+theirs, folder, ours, _ = sides("instructblip", reference, save, load_instructblip)
 
 
 def inputs(model: Any, messages: list[list[Message]], side: str = "left") -> dict[str, Tensor]:
@@ -115,16 +101,9 @@ def inputs(model: Any, messages: list[list[Message]], side: str = "left") -> dic
     }
 
 
-@torch.no_grad()
 def assert_parity(ours: VisionLanguageModel, theirs: Any, messages: list[list[Message]], side: Any = "left") -> None:
     made = inputs(theirs, messages, side)
-    expected, found = theirs(**made).logits, logits(ours, messages, side)
-    assert found.shape == expected.shape
-    real = made["attention_mask"].bool()
-    difference = (found - expected)[real].abs().max()
-    print(f"max |Δ| of logits {difference:.1e}")
-    assert difference <= TOLERANCE
-    assert expected[real].std() > 0.5  # else everything would be near everything
+    assert_equal_logits(ours, theirs, made, messages, side)
 
 
 CONVERSATIONS = {

@@ -1,7 +1,6 @@
 """LLaVA-1.5: read from folders and written to them, equal to `transformers` on the same weights."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.template import Vicuna
 
 from . import models
-from .parity import TOLERANCE, logits, rewrite
+from .parity import assert_equal_logits, rewrite, sides
 
 TOKENS = 16
 """Patches of a picture: 4 x 4."""
@@ -68,26 +67,7 @@ def save(model: Any, folder: Path, **settings: Any) -> str:
     return str(folder)
 
 
-@pytest.fixture(scope="module")
-def theirs() -> Any:
-    return reference()
-
-
-@pytest.fixture(scope="module")
-def folder(theirs: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("llava")
-    save(theirs, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def ours(folder: Path) -> VisionLanguageModel:
-    return load_llava(str(folder))
-
-
-@pytest.fixture
-def copied(folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(folder, tmp_path / "copy"))
+theirs, folder, ours, copied = sides("llava", reference, save, load_llava)
 
 
 def inputs(model: Any, messages: list[list[Message]], side: str = "left") -> dict[str, Tensor]:
@@ -108,16 +88,9 @@ def inputs(model: Any, messages: list[list[Message]], side: str = "left") -> dic
     return made
 
 
-@torch.no_grad()
 def assert_parity(ours: VisionLanguageModel, theirs: Any, messages: list[list[Message]], side: str = "left") -> None:
     made = inputs(theirs, messages, side)
-    expected, found = theirs(**made).logits, logits(ours, messages, side)
-    assert found.shape == expected.shape
-    real = made["attention_mask"].bool()
-    difference = (found - expected)[real].abs().max()
-    print(f"max |Δ| of logits {difference:.1e}")
-    assert difference <= TOLERANCE
-    assert expected[real].std() > 0.5  # else everything would be near everything
+    assert_equal_logits(ours, theirs, made, messages, side)
 
 
 CONVERSATIONS = {

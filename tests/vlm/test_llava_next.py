@@ -1,7 +1,6 @@
 """LLaVA-NeXT: tiles put together as `transformers` does, counted before they are made, and traced back."""
 
 import json
-import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -35,7 +34,7 @@ from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.template import Mistral, Template, Vicuna
 
 from . import models
-from .parity import TOLERANCE, logits, rewrite
+from .parity import assert_equal_logits, rewrite, sides
 
 PINPOINTS = [[32, 64], [64, 32], [64, 64], [96, 32], [32, 96]]
 PROCESSOR = {
@@ -81,26 +80,7 @@ def save(model: Any, folder: Path, **settings: Any) -> str:
     return str(folder)
 
 
-@pytest.fixture(scope="module")
-def theirs() -> Any:
-    return reference()
-
-
-@pytest.fixture(scope="module")
-def folder(theirs: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("llava-next")
-    save(theirs, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def ours(folder: Path) -> VisionLanguageModel:
-    return load_llava_next(str(folder))
-
-
-@pytest.fixture
-def copied(folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(folder, tmp_path / "copy"))
+theirs, folder, ours, copied = sides("llava-next", reference, save, load_llava_next)
 
 
 def inputs(messages: list[list[Message]], side: str = "left", template: Template | None = None) -> dict[str, Tensor]:
@@ -117,16 +97,9 @@ def inputs(messages: list[list[Message]], side: str = "left", template: Template
     return dict(made(images=pictures or None, text=texts, padding=True, return_tensors="pt"))
 
 
-@torch.no_grad()
 def assert_parity(ours: VisionLanguageModel, theirs: Any, messages: list[list[Message]], side: Any = "left") -> None:
     made = inputs(messages, side, ours.template)
-    expected, found = theirs(**made).logits, logits(ours, messages, side)
-    assert found.shape == expected.shape
-    real = made["attention_mask"].bool()
-    difference = (found - expected)[real].abs().max()
-    print(f"max |Δ| of logits {difference:.1e}")
-    assert difference <= TOLERANCE
-    assert expected[real].std() > 0.5  # else everything would be near everything
+    assert_equal_logits(ours, theirs, made, messages, side)
 
 
 CONVERSATIONS = {

@@ -28,7 +28,7 @@ from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.template import ControlPiece, PicturePiece
 
 from . import models
-from .parity import TOLERANCE, logits, rewrite
+from .parity import TOLERANCE, assert_equal_logits, logits, rewrite, sides
 
 MARKS = (
     FENCE,
@@ -81,21 +81,7 @@ def save(model: Any, folder: Path, marks: tuple[str, ...] = MARKS, **processor: 
     return str(folder)
 
 
-@pytest.fixture(scope="module")
-def theirs() -> Any:
-    return reference()
-
-
-@pytest.fixture(scope="module")
-def folder(theirs: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("smolvlm")
-    save(theirs, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def ours(folder: Path) -> VisionLanguageModel:
-    return load_idefics3(str(folder))
+theirs, folder, ours, _ = sides("smolvlm", reference, save, load_idefics3)
 
 
 def spelled(messages: list[Message], pictures: list[str]) -> str:
@@ -126,16 +112,9 @@ def inputs(messages: list[list[Message]], side: str = "left", marks: tuple[str, 
     return out | ({"pixel_values": seen["pixel_values"]} if seen else {})
 
 
-@torch.no_grad()
 def assert_parity(ours: VisionLanguageModel, theirs: Any, messages: list[list[Message]], side: Any = "left") -> None:
     made = inputs(messages, side)
-    expected, found = theirs(**made).logits, logits(ours, messages, side)
-    assert found.shape == expected.shape
-    real = made["attention_mask"].bool()
-    difference = (found - expected)[real].abs().max()
-    print(f"max |Δ| of logits {difference:.1e}")
-    assert difference <= TOLERANCE
-    assert expected[real].std() > 0.5  # else everything would be near everything
+    assert_equal_logits(ours, theirs, made, messages, side)
 
 
 CONVERSATIONS = {
