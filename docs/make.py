@@ -44,7 +44,9 @@ SETS = {
 
 def vlm_card(config: dict[str, Any]) -> str:
     recipe, here = config["lineage"]["recipe"], config["lineage"]["machine"]
-    prompted, qformer = config["connector"], config["connector"]["inner"]
+    prompted = config["connector"]
+    align = prompted["inner"]
+    qformer = align["inner"]
     tables = "\n\n".join(_answers(SETS[name], figures) for name, figures in config["measured"].items())
     sources = "; ".join(
         f"{name} (share {entry['share']}" + (f", {entry['views']} views)" if entry["views"] > 1 else ")")
@@ -66,8 +68,9 @@ def vlm_card(config: dict[str, Any]) -> str:
 
 Questions about pictures, answered in a few words. A frozen encoder ({config["encoder"]["name"]}, read at all depths at
 {config["encoder"]["size"]} pixels) and a frozen language model ({config["language_model"]["name"]}); between them a
-Q-Former of {qformer["layers"]} layers, {qformer["width"]} wide, whose {qformer["queries"]} queries the language model sees
-behind {prompted["tokens"]} learned tokens that steer it ({size / 1e6:.1f} MB, half precision). Frozen is meant to the bit: the
+Q-Former of {qformer["layers"]} layers, {qformer["width"]} wide, whose {qformer["queries"]} queries become mixtures of
+{align["words"]} of the language model's words, behind {prompted["tokens"]} learned tokens that steer it
+({size / 1e6:.1f} MB, half precision). Frozen is meant to the bit: the
 SHA-256 of both before training, `{config["lineage"]["seal"][:16]}…`, was found again behind it.
 
 ## What it was trained on

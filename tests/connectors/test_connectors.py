@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.connectors import (
+    AlignConnector,
     LinearConnector,
     MlpConnector,
     QFormerConnector,
@@ -44,9 +45,11 @@ def build(kind, dropout=0.0, trainable=True):
             return QFormerConnector(replace(SMALL, dropout=dropout), trainable=trainable)
         case "soft prompt":
             return SoftPromptConnector(torch.randn(2, WIDTH_OUT), build("qformer", dropout), trainable=trainable)
+        case "align":
+            return AlignConnector(torch.randn(7, WIDTH_OUT), build("qformer", dropout), trainable=trainable)
 
 
-KINDS = ("linear", "mlp", "mlp of three", "shuffle", "average", "resampler", "qformer", "soft prompt")
+KINDS = ("linear", "mlp", "mlp of three", "shuffle", "average", "resampler", "qformer", "soft prompt", "align")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -93,7 +96,7 @@ def test_a_connector_that_does_not_train_has_no_gradients_and_no_dropout(kind):
 def test_a_connector_that_trains_reaches_every_parameter_and_drops_out(kind):
     connector = build(kind, dropout=0.5)
     batch = features(8, 16)
-    text = texts(3, 4) if kind in ("qformer", "soft prompt") else None
+    text = texts(3, 4) if kind in ("qformer", "soft prompt", "align") else None
     out = connector(batch, text).tokens
     assert not torch.equal(out, connector(batch, text).tokens)
     assert torch.equal(connector.eval()(batch, text).tokens, connector(batch, text).tokens)

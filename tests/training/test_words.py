@@ -48,12 +48,17 @@ NAME = sum(ROOM[:3])
 """Where the first line's name begins."""
 
 
+def scores(words: Words, tokens: Tensor) -> Tensor:
+    """As AlignConnector makes them."""
+    return 4 * (tokens @ words.table.T - words.table.square().sum(1) / 2)
+
+
 def embeddings(text: str) -> Tensor:
     return Parts.language_model.table.weight.detach()[torch.tensor(list(text.encode()))]
 
 
 def test_the_true_form_says_its_words_each_in_its_field(words: Words) -> None:
-    said = words.scores(words.told([OX], TOLD))[0].argmax(-1)
+    said = scores(words, words.told([OX], TOLD))[0].argmax(-1)
     text = "".join(chr(words.ids[at]) for at in said)
     # each letter is a token here, so a field holds as many letters as it has room, and the space before them
     assert text == "\n" + " " + " " + " ox\n" + "\n\n" + "," + "\n" * (TOLD - 10)
@@ -65,7 +70,7 @@ def test_only_words_of_the_forms_can_be_said(words: Words) -> None:
 
 
 def test_the_loss_is_least_where_the_form_is_told(words: Words) -> None:
-    ox, cat = (words.told([form], TOLD) for form in (OX, CAT))
+    ox, cat = (scores(words, words.told([form], TOLD)) for form in (OX, CAT))
     assert words.loss(ox, [OX]) < 0.01 < words.loss(cat, [OX])
 
 
@@ -78,7 +83,7 @@ def test_what_a_word_in_place_of_a_pause_costs(words: Words, at: int, weighs: fl
     for place in (at, 0):
         wrong = right.clone()
         wrong[:, place] = embeddings("c")
-        costs.append(float(words.loss(wrong, [OX]) - words.loss(right, [OX])))
+        costs.append(float(words.loss(scores(words, wrong), [OX]) - words.loss(scores(words, right), [OX])))
     assert costs[1] > 0.1
     assert costs[0] == pytest.approx(weighs * costs[1], rel=1e-3, abs=1e-6)
 
@@ -90,7 +95,7 @@ def test_every_form_has_as_many_words_as_weights_and_any_connector_may_say_it(co
     ids, weights = words.laid_out(form)
     assert len(ids) == len(weights) == TOLD
     assert words.told([form], m).shape == (1, m, WIDTH)
-    assert words.loss(torch.zeros(1, m, WIDTH), [form]).isfinite()
+    assert words.loss(torch.zeros(1, m, len(words.ids)), [form]).isfinite()
 
 
 class Reader(nn.Module):
@@ -115,9 +120,9 @@ def test_a_connector_learns_to_say_what_it_sees(words: Words) -> None:
     optimiser = torch.optim.Adam(reader.parameters(), 0.05)
     for _ in range(60):
         optimiser.zero_grad()
-        words.loss(reader(features).tokens, [CAT, OX]).backward()
+        words.loss(scores(words, reader(features).tokens), [CAT, OX]).backward()
         optimiser.step()
-    said = words.scores(reader(features).tokens).argmax(-1)[:, NAME : NAME + 4]
+    said = scores(words, reader(features).tokens).argmax(-1)[:, NAME : NAME + 4]
     texts = ["".join(chr(words.ids[at]) for at in row) for row in said]
     assert texts == [" cat", " ox\n"]
     assert Parts.language_model.table.weight.grad is None

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from isthmus.checkpoints import resolve
+from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.connectors.soft_prompt import SoftPromptConnector
@@ -38,8 +39,8 @@ def saved(folder: Path, kind: str, language: LanguageModel) -> VisionLanguageMod
     encoder = DepthsEncoder(load_efficientnet(resolve("default/efficientnet-lite0")), classes)
     shape = QFormerConfig(encoder.width, 576, width=32, layers=2, heads=2, width_ffn=48, queries=4)
     connector = MlpConnector(encoder.width, 576) if kind == "mlp" else QFormerConnector(shape)
-    if kind == "soft prompt":
-        connector = SoftPromptConnector(torch.randn(3, 576), connector)
+    if kind == "soft prompt, align":
+        connector = SoftPromptConnector(torch.randn(3, 576), AlignConnector(torch.randn(9, 576).half(), connector))
     # as it will be kept: in half precision
     for parameter in connector.parameters():
         parameter.data = parameter.data.half().float()
@@ -48,7 +49,7 @@ def saved(folder: Path, kind: str, language: LanguageModel) -> VisionLanguageMod
     return model
 
 
-@pytest.mark.parametrize("kind", ["mlp", "qformer", "soft prompt"])
+@pytest.mark.parametrize("kind", ["mlp", "qformer", "soft prompt, align"])
 def test_what_was_saved_answers_the_same(tmp_path: Path, kind: str, language: LanguageModel) -> None:
     model = saved(tmp_path, kind, language)
     loaded = load_vlm(str(tmp_path))

@@ -1,5 +1,6 @@
 """The strip of land: features of a frozen encoder become tokens of a frozen language model."""
 
+from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.connector import Connector, Text, Tokens
 from isthmus.connectors.linear import LinearConnector
 from isthmus.connectors.mlp import MlpConnector
@@ -12,6 +13,7 @@ from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.connectors.stage1_checkpoint import load_stage1, start_word_head
 
 __all__ = [
+    "AlignConnector",
     "Connector",
     "LinearConnector",
     "Losses",

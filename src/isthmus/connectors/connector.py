@@ -24,10 +24,12 @@ class Text:
 
 @dataclass(frozen=True)
 class Tokens:
-    """What the language model gets of each picture. tokens [B, M, D_out]; mask [B, M] bool, True where there is one."""
+    """What the language model gets of each picture. tokens [B, M, D_out]; mask [B, M] bool, True where there is one;
+    scores [B, M, W]: of the words a connector that knows some made them of (AlignConnector), float32."""
 
     tokens: Tensor
     mask: Tensor
+    scores: Tensor | None = None
 
 
 class Connector(Protocol):

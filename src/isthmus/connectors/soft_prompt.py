@@ -13,10 +13,10 @@ from isthmus.vision.features import Features, Frame
 class SoftPromptConnector(Trainable):
     """P learned tokens, the same for every picture, then those of `inner`.
 
-    Shapes: features.tokens [B, N, D_in] -> tokens [B, P + M, D_out], M being inner's. With `inner` None (and then
-    `width_in`) there is nothing but the P tokens: trained as others are, it answers as well as can be done without
-    looking, which is the control that every figure stands beside. `prompt` [P, D_out]: where they start; words of the
-    language model do. Parameters: P x D_out, and inner's.
+    Shapes: features.tokens [B, N, D_in] -> tokens [B, P + M, D_out], M being inner's, whose scores stay as they are.
+    With `inner` None (and then `width_in`) there is nothing but the P tokens: trained as others are, it answers as well
+    as can be done without looking, which is the control that every figure stands beside. `prompt` [P, D_out]: where
+    they start; words of the language model do. Parameters: P x D_out, and inner's.
     Source: prompt tuning (Lester et al., 2021), section 2; the start from words is its section 3.2.
     """
 
@@ -50,4 +50,4 @@ class SoftPromptConnector(Trainable):
         """The prompt, then what is given."""
         prompt = self.prompt.to(seen.tokens.dtype).expand(len(seen.tokens), -1, -1)
         mask = seen.mask.new_ones(prompt.shape[:2])
-        return Tokens(torch.cat([prompt, seen.tokens], dim=1), torch.cat([mask, seen.mask], dim=1))
+        return Tokens(torch.cat([prompt, seen.tokens], dim=1), torch.cat([mask, seen.mask], dim=1), seen.scores)

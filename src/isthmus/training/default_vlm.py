@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from isthmus.checkpoints import resolve
 from isthmus.checkpoints.cache import written_whole
+from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.objectives import Stage1
 from isthmus.connectors.qformer import QFormerConnector, without_text
@@ -141,11 +142,13 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
         return VisionLanguageModel(encoder, connector, language.model, language.tokenizer, ChatML())
 
     words = words_of(composed(seeing), sources)
+    speaking: nn.Module = seeing
     if recipe.words is not None:
-        with stages("words", seeing) as run:
+        speaking = AlignConnector(words.table, seeing)
+        with stages("words", speaking) as run:
             if run:
-                train_words(composed(seeing), encoder, sources, recipe.words, recipe.seed, words=words, quiet=quiet)
-    connector = SoftPromptConnector(_any_words(rows, recipe.soft_prompt), seeing)
+                train_words(composed(speaking), encoder, sources, recipe.words, recipe.seed, words=words, quiet=quiet)
+    connector = SoftPromptConnector(_any_words(rows, recipe.soft_prompt), speaking)
     model = composed(connector)
     if recipe.prompt is not None:
         with stages("prompt", connector) as run:

@@ -127,8 +127,9 @@ def train_words(
             drawn = [each for each in draw(rng, sources, stage.batch) if each.form]
             features = features_of_drawn(encoder, drawn, stage.feature_dropout)
             with fast_autocast(encoder.classes.device):
-                tokens = model.connect(features).tokens
-            loss = words.loss(tokens, [each.form for each in drawn])
+                scores = model.connect(features).scores
+            assert scores is not None, "only a connector that speaks in words can learn them"
+            loss = words.loss(scores, [each.form for each in drawn])
             update(loss, model.connector, optimiser, schedule)
             mean = loss.item() if not step else mean + 0.05 * (loss.item() - mean)
             reporter.advance(note=f"loss {mean:.3f}")
@@ -175,8 +176,8 @@ def train_answers(
                     tokens = model.connect(features_of_drawn(encoder, drawn, stage.feature_dropout))
                 losses = {"answers": forward_branches(model, groups, tokens).loss}
             loss = losses["answers"]
-            if words is not None and stage.words and not told:
-                losses["words"] = _words_loss(model, words, tokens, drawn)
+            if words is not None and stage.words and tokens.scores is not None:
+                losses["words"] = _words_loss(words, tokens.scores, drawn)
                 loss = loss + stage.words * losses["words"]
             update(loss, model.connector, optimiser, schedule)
             for name, value in losses.items():
@@ -193,12 +194,10 @@ def _told(model: VisionLanguageModel, encoder: DepthsEncoder, words: Words | Non
     return connector.before(Tokens(said, torch.ones(said.shape[:2], dtype=torch.bool, device=said.device)))
 
 
-def _words_loss(model: VisionLanguageModel, words: Words, tokens: Tokens, drawn: Sequence[Drawn]) -> Tensor:
+def _words_loss(words: Words, scores: Tensor, drawn: Sequence[Drawn]) -> Tensor:
     """Of those pictures of which it is known what they show."""
-    connector = model.connector
-    behind = len(connector.prompt) if isinstance(connector, SoftPromptConnector) else 0
-    known = torch.tensor([bool(each.form) for each in drawn], device=tokens.tokens.device)
-    return words.loss(tokens.tokens[known, behind:], [each.form for each in drawn if each.form])
+    known = torch.tensor([bool(each.form) for each in drawn], device=scores.device)
+    return words.loss(scores[known], [each.form for each in drawn if each.form])
 
 
 class Asked:

@@ -1,9 +1,9 @@
 """A connector learns the language model's own words, without the language model being run.
 
-Each of its tokens is to be the embedding of one word of a form that tells what the picture shows (data/forms.py): so
-the language model is handed a blurred account in words it knows, from which it learns to answer in few steps; and a
-step of this costs no language model at all. All words are guessed at once, as in Gu et al., 2018, and a form has every
-word where it belongs whatever the others are.
+Each of its tokens, a mixture of words (AlignConnector), is to be one word of a form that tells what the picture shows
+(data/forms.py): so the language model is handed an account in words it knows, blurred where the connector is unsure,
+from which it learns to answer in few steps; and a step of this costs no language model at all. All words are guessed at
+once, as in Gu et al., 2018, and a form has every word where it belongs whatever the others are.
 
 Notation: B pictures, M connector tokens, W words, D width of the language model.
 """
@@ -22,9 +22,6 @@ PAUSE = "\n"
 """Stands wherever there is nothing to say."""
 PAUSES = 0.1
 """What a pause weighs in the loss where it could be told from what stands before it; elsewhere all weigh 1."""
-SHARP = 4.0
-"""So that a token that is a word's embedding, no longer and no shorter, is sure to be that word: of SmolLM2's, even
-neighbours as close as "cat" and "dog" (half the squared distance 1.7) are then e⁷ apart."""
 ROOM = (1, 1, 1, 4, 2)
 """Tokens of each field of a line; behind them stands a comma."""
 TOLD = LINES * (sum(ROOM) + 1)
@@ -73,24 +70,15 @@ class Words:
         told: Tensor = self.table[_fitted(rows, m, 0).to(self.table.device)]
         return told
 
-    def loss(self, tokens: Tensor, forms: Sequence[Form]) -> Tensor:
-        """Cross entropy of tokens [B, M, D], each over all words. What has no token is not asked for; what a token says
-        behind the form hardly counts."""
+    def loss(self, scores: Tensor, forms: Sequence[Form]) -> Tensor:
+        """Cross entropy of scores [B, M, W], each token's over all words. What has no token is not asked for; what a
+        token says behind the form hardly counts."""
         laid = [self.laid_out(form) for form in forms]
-        m = tokens.shape[1]
+        m = scores.shape[1]
         targets = _fitted(torch.tensor([[self._place[id_] for id_ in ids] for ids, _ in laid]), m, 0)
-        weights = _fitted(torch.tensor([weights for _, weights in laid]), m, PAUSES).to(tokens.device)
-        apart = F.cross_entropy(
-            self.scores(tokens).flatten(0, 1), targets.flatten().to(tokens.device), reduction="none"
-        )
+        weights = _fitted(torch.tensor([weights for _, weights in laid]), m, PAUSES).to(scores.device)
+        apart = F.cross_entropy(scores.flatten(0, 1), targets.flatten().to(scores.device), reduction="none")
         return (apart * weights.flatten()).sum() / weights.sum()
-
-    def scores(self, tokens: Tensor) -> Tensor:
-        """[B, M, D] -> [B, M, W]: minus half the squared distance to each word, times SHARP, but for what all words
-        share."""
-        with torch.autocast(tokens.device.type, enabled=False):
-            scores: Tensor = SHARP * (tokens.float() @ self.table.T - self.table.square().sum(1) / 2)
-            return scores
 
     def _ids(self, text: str) -> list[int]:
         if text in ("", UNKNOWN):

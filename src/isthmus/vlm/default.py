@@ -16,6 +16,7 @@ from torch import nn
 
 from isthmus.checkpoints import Checkpoint, resolve
 from isthmus.checkpoints.cache import written_whole
+from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.connectors.soft_prompt import SoftPromptConnector
@@ -115,6 +116,10 @@ def _connector(config: Mapping[str, Any], width_in: int, width_out: int) -> nn.M
         case "soft prompt":
             inner = _connector(config["inner"], width_in, width_out)
             return SoftPromptConnector(torch.zeros(config["tokens"], width_out), inner, trainable=False)
+        case "align":
+            inner = _connector(config["inner"], width_in, width_out)
+            words = torch.zeros(config["words"], width_out)
+            return AlignConnector(words, inner, sharpness=config["sharpness"], trainable=False)
         case "qformer":
             shape = {key: value for key, value in config.items() if key != "kind"}
             return QFormerConnector(QFormerConfig(**shape), trainable=False)
@@ -126,6 +131,13 @@ def _connector(config: Mapping[str, Any], width_in: int, width_out: int) -> nn.M
 def _described(connector: Any) -> dict[str, Any]:
     if isinstance(connector, SoftPromptConnector):
         return {"kind": "soft prompt", "tokens": len(connector.prompt), "inner": _described(connector.inner)}
+    if isinstance(connector, AlignConnector):
+        return {
+            "kind": "align",
+            "words": len(connector.words),
+            "sharpness": connector.sharpness,
+            "inner": _described(connector.inner),
+        }
     if isinstance(connector, QFormerConnector):
         return {"kind": "qformer", **asdict(connector.config)}
     assert isinstance(connector, MlpConnector)
