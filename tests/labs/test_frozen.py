@@ -8,6 +8,7 @@ from isthmus.labs.frozen import ALL, CONNECTOR, Measured, draw, judge, published
 from isthmus.labs.frozen_course import Course, Settings, follow
 from isthmus.labs.frozen_or_full import Rates, Trainee, batches, perplexity, trainees
 from isthmus.labs.result import Figure, verdict
+from isthmus.precision import fast_dtype
 from isthmus.training.data.questions import Question
 from isthmus.training.vlm import Asked
 from isthmus.vision.depths import OVERVIEWS, DepthsEncoder
@@ -23,10 +24,10 @@ TINY = Settings(pictures=4, test=3, batch=2, looks=(1, 2), large=3, large_steps=
 
 def tiny_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The true encoder, without the classes' vectors from MiniLM; a language model of two layers."""
-    language = models.llama().to(torch.bfloat16).eval().requires_grad_(False)
+    language = models.llama().to(fast_dtype("cpu")).eval().requires_grad_(False)
     small = LanguageModel("tiny", language, models.byte_bpe(), "none")
     monkeypatch.setattr(frozen_course, "load_language_model", lambda *_, **__: small)
-    monkeypatch.setattr(frozen_course, "default_encoder", lambda _: eyes(torch.bfloat16))
+    monkeypatch.setattr(frozen_course, "default_encoder", lambda _: eyes(fast_dtype("cpu")))
 
 
 def eyes(dtype: torch.dtype) -> DepthsEncoder:
@@ -107,7 +108,7 @@ def test_blip2_trains_what_its_docs_say() -> None:
 
 
 def test_only_colours_and_kinds_are_asked_and_parts_are_apart() -> None:
-    encoder = eyes(torch.bfloat16)
+    encoder = eyes(fast_dtype("cpu"))
     training, test = shapes(encoder, "train", 3), shapes(encoder, "test", 3)
     for part in (training, test):
         assert len(part) == 3

@@ -17,6 +17,7 @@ from isthmus.labs import (
     frozen,
     information,
     negatives,
+    objectives,
     patches,
     question,
     run,
@@ -30,6 +31,7 @@ from .test_frozen import TINY as TINY_FROZEN
 from .test_frozen import tiny_parts
 from .test_information import TINY as TINY_INFORMATION
 from .test_negatives import TINY as TINY_NEGATIVES
+from .test_objectives import TINY as TINY_OBJECTIVES
 from .test_patches import TINY as TINY_PATCHES
 from .test_question import TINY as TINY_QUESTION
 
@@ -41,6 +43,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compress, "Settings", lambda: TINY_COMPRESS)
     monkeypatch.setattr(compress, "load_language_model", tiny_language_model)
     monkeypatch.setattr(information, "Settings", lambda: TINY_INFORMATION)
+    monkeypatch.setattr(objectives, "Settings", lambda: TINY_OBJECTIVES)
     monkeypatch.setattr(aspect, "Settings", lambda: TINY_ASPECT)
     monkeypatch.setattr(frozen, "Settings", lambda: TINY_FROZEN)
     tiny_parts(monkeypatch)
