@@ -305,7 +305,7 @@ def test_bad_settings_and_pictures_are_refused() -> None:
         ({"max_tokens": 0}, "max_tokens is 0"),
         ({"temperature": -1.0}, "temperature is -1"),
         ({"top_p": 0.0}, "top_p is 0"),
-        ({"stop": [""]}, "a stop string is empty"),
+        ({"stop": [""]}, "none of them empty"),
     ]:
         with pytest.raises(InputError, match=said):
             model.answer([user(A, "what?")], **settings_)  # type: ignore[arg-type]
