@@ -16,3 +16,12 @@ def test_bf16_only_where_it_is_clearly_faster(monkeypatch: pytest.MonkeyPatch, g
 
 def test_other_devices_keep_fp32() -> None:
     assert precision.fast_dtype("mps") == torch.float32
+
+
+def test_measuring_leaves_the_random_state_alone() -> None:
+    precision._gain.cache_clear()
+    torch.manual_seed(5)
+    precision.fast_dtype("cpu")
+    drawn = torch.rand(1)
+    torch.manual_seed(5)
+    assert torch.equal(drawn, torch.rand(1))
