@@ -19,6 +19,8 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/python examples/demo.py
 
+# Two workers with a thread each: with more, torch's threads wait for each other across the workers.
+test: export OMP_NUM_THREADS ?= 1
 test: $(READY)
 	$(BIN)/pytest -n 2 --dist loadgroup
 
