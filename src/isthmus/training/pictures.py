@@ -32,7 +32,7 @@ from isthmus.training.kept import kept
 from isthmus.vision.depths import DepthsEncoder
 
 Thing = TypeVar("Thing")
-Words: TypeAlias = "list[list[list[tuple[str, ...]]]]"
+Told: TypeAlias = "list[list[list[tuple[str, ...]]]]"
 
 DRAWN = 2
 """Raise it when what is drawn from the same names and seeds changes: older features are not taken from the cache."""
@@ -154,7 +154,7 @@ def scenes(
     ]
     key.append(list(asked_for))
 
-    def make() -> tuple[Tensor, Words]:
+    def make() -> tuple[Tensor, Told]:
         stored = _encoded(encoder, "scenes", count, map_threads(draw, seeds), quiet=quiet)
         told = [truth[seed] for seed in seeds]
         return stored, [[[astuple(q) for q in asked], [line.fields for line in form]] for asked, form in told]
@@ -241,8 +241,8 @@ def _kept(encoder: DepthsEncoder, key: list[object], make: Callable[[], Tensor])
 
 
 def _kept_with_words(
-    encoder: DepthsEncoder, key: list[object], make: Callable[[], tuple[Tensor, Words]]
-) -> tuple[Tensor, Words]:
+    encoder: DepthsEncoder, key: list[object], make: Callable[[], tuple[Tensor, Told]]
+) -> tuple[Tensor, Told]:
     def tensors() -> dict[str, Tensor]:
         stored, words = make()
         return {"stored": stored, "words": torch.tensor(list(json.dumps(words).encode()), dtype=torch.uint8)}

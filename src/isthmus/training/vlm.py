@@ -5,8 +5,7 @@ an MLP learns to caption (align), then to answer (instruct). In both, only the c
 """
 
 import random
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -75,7 +74,7 @@ def train_stage1(
     captions: dict[str, int] = {}
     optimiser, schedule = optimiser_of(stage1, stage)
     stage1.train()
-    means: defaultdict[str, float] = defaultdict(float)
+    means = _Means()
     with progress("stage 1", stage.steps, "steps", quiet=quiet) as reporter:
         for step in range(stage.steps):
             drawn, told = [], []
@@ -90,11 +89,7 @@ def train_stage1(
             with fast_autocast(encoder.classes.device):
                 losses = stage1(features, Text(ids.ids, ids.mask), same)
             update(losses.total, stage1, optimiser, schedule)
-            for name in ("itc", "itm", "itg"):
-                means[name] += (
-                    0.05 * (getattr(losses, name).item() - means[name]) if step else getattr(losses, name).item()
-                )
-            reporter.advance(note=", ".join(f"{name} {value:.3f}" for name, value in means.items()))
+            reporter.advance(note=means({name: getattr(losses, name) for name in ("itc", "itm", "itg")}))
             if every is not None:
                 every(step + 1)
 
@@ -121,7 +116,7 @@ def train_words(
     torch.manual_seed(seed)
     optimiser, schedule = optimiser_of(model.connector, stage)
     model.train()
-    mean = 0.0
+    means = _Means()
     with progress("words", stage.steps, "steps", quiet=quiet) as reporter:
         for step in range(stage.steps):
             drawn = [each for each in draw(rng, sources, stage.batch) if each.form]
@@ -131,8 +126,7 @@ def train_words(
             assert scores is not None, "only a connector that speaks in words can learn them"
             loss = words.loss(scores, [each.form for each in drawn])
             update(loss, model.connector, optimiser, schedule)
-            mean = loss.item() if not step else mean + 0.05 * (loss.item() - mean)
-            reporter.advance(note=f"loss {mean:.3f}")
+            reporter.advance(note=means({"loss": loss}))
             if every is not None:
                 every(step + 1)
 
@@ -159,7 +153,7 @@ def train_answers(
     asked = Asked(model, encoder.num_tokens)
     optimiser, schedule = optimiser_of(model.connector, stage)
     model.train()
-    means: defaultdict[str, float] = defaultdict(float)
+    means = _Means()
     with progress("answers", stage.steps, "steps", quiet=quiet) as reporter:
         for step in range(stage.steps):
             drawn, groups = [], []
@@ -180,9 +174,7 @@ def train_answers(
                 losses["words"] = _words_loss(words, tokens.scores, drawn)
                 loss = loss + stage.words * losses["words"]
             update(loss, model.connector, optimiser, schedule)
-            for name, value in losses.items():
-                means[name] += (0.05 * (value.item() - means[name])) if step else value.item()
-            reporter.advance(note=", ".join(f"{name} {value:.3f}" for name, value in means.items()))
+            reporter.advance(note=means(losses))
             if every is not None:
                 every(step + 1)
 
@@ -198,6 +190,19 @@ def _words_loss(words: Words, scores: Tensor, drawn: Sequence[Drawn]) -> Tensor:
     """Of those pictures of which it is known what they show."""
     known = torch.tensor([bool(each.form) for each in drawn], device=scores.device)
     return words.loss(scores[known], [each.form for each in drawn if each.form])
+
+
+class _Means:
+    """Running means of losses, as progress shows them."""
+
+    def __init__(self) -> None:
+        self._means: dict[str, float] = {}
+
+    def __call__(self, losses: Mapping[str, Tensor]) -> str:
+        for name, loss in losses.items():
+            before = self._means.setdefault(name, loss.item())
+            self._means[name] += 0.05 * (loss.item() - before)
+        return ", ".join(f"{name} {mean:.3f}" for name, mean in self._means.items())
 
 
 class Asked:

@@ -39,10 +39,9 @@ class Words:
         self._laid: dict[Form, tuple[list[int], list[float]]] = {}
         known = set(chain.from_iterable(self.laid_out(form)[0] for form in set(forms)))
         self.ids = (self._pause, *sorted(known - {self._pause}))
-        place = {id_: at for at, id_ in enumerate(self.ids)}
+        self._place = {id_: at for at, id_ in enumerate(self.ids)}
         rows = model.language_model.get_input_embeddings().weight.detach()
         self.table = rows[torch.tensor(self.ids, device=rows.device)].float()  # [W, D], the pause first
-        self._place = place
 
     def laid_out(self, form: Form) -> tuple[list[int], list[float]]:
         """TOLD ids, and what each of them weighs in the loss."""
