@@ -12,7 +12,7 @@ from isthmus.training.data.questions import questions_of_one
 from isthmus.training.pictures import Pictures
 from isthmus.training.recipe import Stage
 from isthmus.training.vlm import Source, features_of, train_answers, train_words, words_of
-from isthmus.training.words import TOLD
+from isthmus.training.words import TOLD, Words
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.template import ChatML
 from tests.vlm import models
@@ -41,12 +41,20 @@ def sources() -> list[Source]:
 
 
 @pytest.fixture
-def model(sources: list[Source]) -> VisionLanguageModel:
+def base() -> VisionLanguageModel:
     torch.manual_seed(2)
-    base = models.model("chatml-llama")
+    return models.model("chatml-llama")
+
+
+@pytest.fixture
+def words(base: VisionLanguageModel, sources: list[Source]) -> Words:
+    return words_of(base.tokenizer, base.language_model.get_input_embeddings().weight, sources)
+
+
+@pytest.fixture
+def model(base: VisionLanguageModel, words: Words) -> VisionLanguageModel:
     language = base.language_model.requires_grad_(False)
-    width = language.get_input_embeddings().weight.shape[1]
-    words = words_of(base, sources)
+    width = words.table.shape[1]
     connector = SoftPromptConnector(torch.randn(3, width), AlignConnector(words.table, MlpConnector(WIDTH, width)))
     return VisionLanguageModel(Encoder(), connector, language, base.tokenizer, ChatML())  # type: ignore[arg-type]
 
@@ -70,9 +78,10 @@ STAGE = Stage(steps=3, batch=4, rate=0.01, questions=2)
 
 
 @pytest.mark.usefixtures("frozen")
-def test_told_the_truth_nothing_but_the_prompt_learns(model: VisionLanguageModel, sources: list[Source]) -> None:
+def test_told_the_truth_nothing_but_the_prompt_learns(
+    model: VisionLanguageModel, words: Words, sources: list[Source]
+) -> None:
     before = copied(model.connector)
-    words = words_of(model, sources)
     train_answers(model, Encoder(), sources, STAGE, 0, words=words, told=True, quiet=True)  # type: ignore[arg-type]
     assert changed(before, model.connector) == {"prompt"}
 
@@ -85,8 +94,10 @@ def test_seeing_all_of_the_connector_learns(model: VisionLanguageModel, sources:
 
 
 @pytest.mark.usefixtures("frozen")
-def test_held_to_its_words_they_are_not_forgotten(model: VisionLanguageModel, sources: list[Source]) -> None:
-    words, (source,) = words_of(model, sources), sources
+def test_held_to_its_words_they_are_not_forgotten(
+    model: VisionLanguageModel, words: Words, sources: list[Source]
+) -> None:
+    (source,) = sources
     inner = model.connector.inner
     features = features_of(Encoder(), source.pictures.stored)  # type: ignore[arg-type]
 

@@ -141,7 +141,7 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
     def composed(connector: nn.Module) -> VisionLanguageModel:
         return VisionLanguageModel(encoder, connector, language.model, language.tokenizer, ChatML())
 
-    words = words_of(composed(seeing), sources)
+    words = words_of(language.tokenizer, rows, sources)
     speaking: nn.Module = seeing
     if recipe.words is not None:
         speaking = AlignConnector(words.table, seeing)

@@ -7,6 +7,7 @@ an MLP learns to caption (align), then to answer (instruct). In both, only the c
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -94,10 +95,10 @@ def train_stage1(
                 every(step + 1)
 
 
-def words_of(model: VisionLanguageModel, sources: Sequence[Source]) -> Words:
-    """The words of all that the sources show."""
+def words_of(tokenizer: Any, rows: Tensor, sources: Sequence[Source]) -> Words:
+    """The words of all that the sources show. `rows` [V, D]: the language model's embeddings."""
     forms = {form for source in sources for form in source.pictures.forms if form}
-    return Words(model, forms | {form_of_one(name) for source in sources for name in source.imagined})
+    return Words(tokenizer, rows, forms | {form_of_one(name) for source in sources for name in source.imagined})
 
 
 def train_words(
@@ -163,11 +164,9 @@ def train_answers(
                     chosen = rng.sample(fitting, min(stage.questions, len(fitting)))
                     drawn.append(each)
                     groups.append([asked(as_typed(question, rng)) for question in chosen])
+            features = None if told else features_of_drawn(encoder, drawn, stage.feature_dropout)
             with fast_autocast(encoder.classes.device):
-                if told:
-                    tokens = _told(model, encoder, words, drawn)
-                else:
-                    tokens = model.connect(features_of_drawn(encoder, drawn, stage.feature_dropout))
+                tokens = _told(model, encoder, words, drawn) if features is None else model.connect(features)
                 losses = {"answers": forward_branches(model, groups, tokens).loss}
             loss = losses["answers"]
             if words is not None and stage.words and tokens.scores is not None:

@@ -10,13 +10,13 @@ Notation: B pictures, M connector tokens, W words, D width of the language model
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from isthmus.training.data.forms import LINES, UNKNOWN, Form
-from isthmus.vlm.model import VisionLanguageModel
 
 PAUSE = "\n"
 """Stands wherever there is nothing to say."""
@@ -31,8 +31,9 @@ TOLD = LINES * (sum(ROOM) + 1)
 class Words:
     """The words of some forms: their ids in the language model's tokenizer, and their embeddings."""
 
-    def __init__(self, model: VisionLanguageModel, forms: Iterable[Form]) -> None:
-        self._tokenizer = model.tokenizer
+    def __init__(self, tokenizer: Any, rows: Tensor, forms: Iterable[Form]) -> None:
+        """`rows` [V, D]: the language model's embeddings, by the ids of its tokenizer."""
+        self._tokenizer = tokenizer
         self._pause: int = self._tokenizer(PAUSE)["input_ids"][0]
         self._comma: int = self._tokenizer(",")["input_ids"][0]
         self._known: dict[str, list[int]] = {}
@@ -40,8 +41,7 @@ class Words:
         known = set(chain.from_iterable(self.laid_out(form)[0] for form in set(forms)))
         self.ids = (self._pause, *sorted(known - {self._pause}))
         self._place = {id_: at for at, id_ in enumerate(self.ids)}
-        rows = model.language_model.get_input_embeddings().weight.detach()
-        self.table = rows[torch.tensor(self.ids, device=rows.device)].float()  # [W, D], the pause first
+        self.table = rows.detach()[torch.tensor(self.ids, device=rows.device)].float()  # [W, D], the pause first
 
     def laid_out(self, form: Form) -> tuple[list[int], list[float]]:
         """TOLD ids, and what each of them weighs in the loss."""
