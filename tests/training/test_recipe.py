@@ -43,6 +43,18 @@ def test_a_mistake_is_named(change: dict[str, object], says: str, tmp_path: Path
     assert "\n" not in str(caught.value)
 
 
+def test_a_stage_draws_only_from_sources_the_recipe_has(tmp_path: Path) -> None:
+    recipe = yaml.safe_load((SHIPPED.parent / "vlm.yaml").read_text())
+    recipe["second"]["shares"] = {"scenes": 1, "glyphs": 1}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    assert read_recipe(path).second.shares == {"scenes": 1, "glyphs": 1}
+    del recipe["sources"]["glyphs"]
+    path.write_text(yaml.safe_dump(recipe))
+    with pytest.raises(InputError, match="second draws from glyphs, of which sources says nothing"):
+        read_recipe(path)
+
+
 @pytest.mark.parametrize("content", ["", "- a\n- b", "a: [", "steps: 3"])
 def test_what_is_no_recipe_is_refused(content: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from isthmus.training.data.sources import STAMPS, clipart, emoji, emoji_folder, 
 from isthmus.training.embedder import class_vectors
 from isthmus.training.measure import commonest_answers, measure, nearest_captions
 from isthmus.training.pictures import Pictures, Split, easy_vqa, grounds, scenes, singles, split_files
-from isthmus.training.recipe import MlpShape, QFormerShape, Stage, VlmRecipe
+from isthmus.training.recipe import MlpShape, QFormerShape, SourceName, Stage, VlmRecipe
 from isthmus.training.vlm import Source, train_answers, train_stage1, train_words, words_of
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
@@ -85,13 +85,13 @@ class Workshop:
                 return scenes(encoder, cut, self.recipe.scenes, TRAIN_SEED, self.grounds[TEST_GROUNDS:], quiet=quiet)
         raise InputError(f"no source {name!r}")
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> dict[SourceName, Source]:
         """All the recipe's sources with their shares."""
         classes = tuple(each.names[0].lower() for each in imagenet_classes())
-        return [
-            Source(self.train(name), entry.share, classes if name == "imagined" else ())
+        return {
+            name: Source(self.train(name), entry.share, classes if name == "imagined" else ())
             for name, entry in self.recipe.sources.items()
-        ]
+        }
 
     def held(self, *, choosing: bool = False) -> dict[str, Pictures]:
         """What no training sees: stamps, scenes made of them on other grounds, and easy-vqa's own test. `choosing`:
@@ -122,7 +122,12 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
     Raises MissingPart and InputError as Workshop, CorruptPart where a frozen part changed.
     """
     workshop = Workshop(recipe, quiet=quiet)
-    encoder, sources = workshop.encoder, workshop.sources()
+    encoder, named = workshop.encoder, workshop.sources()
+    sources = list(named.values())
+
+    def for_(stage: Stage) -> list[Source]:
+        return sources if stage.shares is None else [replace(named[n], share=s) for n, s in stage.shares.items()]
+
     language = load_language_model(recipe.language_model, dtype=fast_dtype("cpu"))
     # torch's fused attention is slow backwards on a processor: a third of a step
     language.model.set_attn_implementation("eager" if language.model.device.type == "cpu" else "sdpa")
@@ -135,7 +140,7 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
         if recipe.first is not None:
             with stages("first", seeing) as run:
                 if run:
-                    _first(recipe, seeing, encoder, sources, recipe.first, quiet=quiet)
+                    _first(recipe, seeing, encoder, for_(recipe.first), recipe.first, quiet=quiet)
         seeing = without_text(seeing)
 
     def composed(connector: nn.Module) -> VisionLanguageModel:
@@ -147,20 +152,25 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
         speaking = AlignConnector(words.table, seeing)
         with stages("words", speaking) as run:
             if run:
-                train_words(composed(speaking), encoder, sources, recipe.words, recipe.seed, words=words, quiet=quiet)
-    connector = SoftPromptConnector(_any_words(rows, recipe.soft_prompt), speaking)
+                train_words(
+                    composed(speaking), encoder, for_(recipe.words), recipe.words, recipe.seed, words=words, quiet=quiet
+                )
+    begun = torch.tensor(language.tokenizer(recipe.soft_prompt)["input_ids"], device=rows.device)
+    connector = SoftPromptConnector(rows[begun], speaking)
     model = composed(connector)
     if recipe.prompt is not None:
         with stages("prompt", connector) as run:
             if run:
-                train_answers(model, encoder, sources, recipe.prompt, recipe.seed, words=words, told=True, quiet=quiet)
+                train_answers(
+                    model, encoder, for_(recipe.prompt), recipe.prompt, recipe.seed, words=words, told=True, quiet=quiet
+                )
     if recipe.first is not None and isinstance(seeing, MlpConnector):
         with stages("first", connector) as run:
             if run:
-                train_answers(model, encoder, sources, recipe.first, recipe.seed, words=words, quiet=quiet)
+                train_answers(model, encoder, for_(recipe.first), recipe.first, recipe.seed, words=words, quiet=quiet)
     with stages("second", connector) as run:
         if run:
-            train_answers(model, encoder, sources, recipe.second, recipe.seed + 1, words=words, quiet=quiet)
+            train_answers(model, encoder, for_(recipe.second), recipe.second, recipe.seed + 1, words=words, quiet=quiet)
     blind = None
     if recipe.blind is not None:
         count = connector.num_tokens(encoder.num_tokens)
@@ -168,7 +178,7 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
         blind = composed(guesser)
         with stages("blind", guesser) as run:
             if run:
-                train_answers(blind, encoder, sources, recipe.blind, recipe.seed + 2, quiet=quiet)
+                train_answers(blind, encoder, for_(recipe.blind), recipe.blind, recipe.seed + 2, quiet=quiet)
     require_seal(before, encoder.base.net, language.model)
     figures = measure(model, encoder, workshop.held(), blind=blind, commonest=commonest_answers(sources))
     figures["stamps"]["what, named, nearest caption"] = nearest_captions(workshop.split)

@@ -14,6 +14,7 @@ from isthmus.training.data.questions import EASY_VQA, KINDS
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Rate: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 Share: TypeAlias = Annotated[float, Field(ge=0)]
+SourceName: TypeAlias = Literal["stamps", "clipart", "emoji", "glyphs", "scenes", "imagined", "easy-vqa"]
 STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -59,7 +60,8 @@ class Stage:
     `feature_dropout`: share of the encoder's channels left out, others for each picture; `questions`: of one picture,
     at most; `kinds`: which are asked (empty: all). Stage 1 of BLIP-2 asks none: its
     captions are the answers of the kind "describe". `words`: weight of the loss on words beside the answers';
-    `prompt_rate`: of the soft prompt, where it is not the rest's.
+    `prompt_rate`: of the soft prompt, where it is not the rest's. `shares`: of the sources in a batch, where they are
+    not the recipe's; sources left out are not drawn from.
     """
 
     __pydantic_config__ = STRICT
@@ -73,6 +75,7 @@ class Stage:
     kinds: tuple[Literal[(*KINDS, EASY_VQA)], ...] = ()  # type: ignore[valid-type]  # texts known at run time
     words: Share = 0.0
     prompt_rate: Rate | None = None
+    shares: Annotated[dict[SourceName, Share], Field(min_length=1)] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class VlmRecipe:
 
     With a Q-Former `first` is BLIP-2's stage 1, without a language model; with an MLP it is LLaVA's alignment. In
     `words`, between the two, the connector learns the language model's words, without running it (training/words.py);
-    in `prompt`, `soft_prompt` tokens before it learn how to answer from a true account in those words.
+    in `prompt`, the soft prompt before it learns how to answer from a true account in those words.
     """
 
     __pydantic_config__ = STRICT
@@ -108,11 +111,9 @@ class VlmRecipe:
     size: Count
     language_model: str
     connector: QFormerShape | MlpShape
-    soft_prompt: Count
-    sources: Annotated[
-        dict[Literal["stamps", "clipart", "emoji", "glyphs", "scenes", "imagined", "easy-vqa"], SourceShare],
-        Field(min_length=1),
-    ]
+    soft_prompt: Annotated[str, Field(min_length=1)]
+    """As many learned tokens as these words have, and begun as they."""
+    sources: Annotated[dict[SourceName, SourceShare], Field(min_length=1)]
     scenes: Count
     openmoji: str | None
     first: Stage | None
@@ -122,6 +123,13 @@ class VlmRecipe:
     blind: Stage | None
     """Of the control that sees nothing: as many tokens as a picture has, the same for all, learn from the answers alone
     what can be guessed."""
+
+    def __post_init__(self) -> None:
+        for name in ("first", "words", "prompt", "second", "blind"):
+            stage: Stage | None = getattr(self, name)
+            unknown = sorted(set(stage.shares or ()) - set(self.sources)) if stage else []
+            if unknown:
+                raise ValueError(f"{name} draws from {', '.join(unknown)}, of which sources says nothing")
 
 
 Recipe: TypeAlias = Annotated[EmbedderRecipe | VlmRecipe, Field(discriminator="makes")]
