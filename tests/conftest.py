@@ -12,9 +12,10 @@ from hypothesis import settings
 from isthmus.training.data.sources import STAMPS
 
 # A run that decides whether a change lands must not depend on luck; a developer's runs look at new examples each time.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("ISTHMUS_CI"):
-    settings.load_profile("ci")
+# Neither on how busy the machine is: no deadline.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.load_profile("ci" if os.environ.get("ISTHMUS_CI") else "here")
 
 
 @pytest.fixture(scope="session")
