@@ -34,7 +34,7 @@ from isthmus.vision.depths import DepthsEncoder
 Thing = TypeVar("Thing")
 Told: TypeAlias = "list[list[list[tuple[str, ...]]]]"
 
-DRAWN = 2
+DRAWN = 3
 """Raise it when what is drawn from the same names and seeds changes: older features are not taken from the cache."""
 OFTEN = 3
 """Stamps, fewer than emoji and truer to life, stand in scenes that many times as often."""
