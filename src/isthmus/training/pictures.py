@@ -25,7 +25,7 @@ from isthmus.progress import progress
 from isthmus.training.data.augmentation import WHITE, augmented, on_colour
 from isthmus.training.data.forms import Form, Line, form_of_one, form_of_scene
 from isthmus.training.data.names import common_names, endings, is_lettering, shared_name
-from isthmus.training.data.questions import EASY_VQA, Question, questions, questions_of_one
+from isthmus.training.data.questions import EASY_VQA, KEPT, Question, questions, questions_of_one
 from isthmus.training.data.scenes import SIDE, Cutout, compose, ground
 from isthmus.training.data.sources import Sample, render
 from isthmus.training.kept import kept
@@ -34,7 +34,7 @@ from isthmus.vision.depths import DepthsEncoder
 Thing = TypeVar("Thing")
 Told: TypeAlias = "list[list[list[tuple[str, ...]]]]"
 
-DRAWN = 3
+DRAWN = 2
 """Raise it when what is drawn from the same names and seeds changes: older features are not taken from the cache."""
 OFTEN = 3
 """Stamps, fewer than emoji and truer to life, stand in scenes that many times as often."""
@@ -152,7 +152,7 @@ def scenes(
         [f"{cut.sample.path}:{cut.name}" for cut in cutouts],
         [str(g) for g in grounds],
     ]
-    key.append(list(asked_for))
+    key += [list(asked_for), [[*answered, share] for answered, share in KEPT.items()]]
 
     def make() -> tuple[Tensor, Told]:
         stored = _encoded(encoder, "scenes", count, map_threads(draw, seeds), quiet=quiet)

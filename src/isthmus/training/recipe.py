@@ -125,9 +125,8 @@ class VlmRecipe:
     what can be guessed."""
 
     def __post_init__(self) -> None:
-        for name in ("first", "words", "prompt", "second", "blind"):
-            stage: Stage | None = getattr(self, name)
-            unknown = sorted(set(stage.shares or ()) - set(self.sources)) if stage else []
+        for name, stage in vars(self).items():
+            unknown = sorted(set(stage.shares or ()) - set(self.sources)) if isinstance(stage, Stage) else []
             if unknown:
                 raise ValueError(f"{name} draws from {', '.join(unknown)}, of which sources says nothing")
 
