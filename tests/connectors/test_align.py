@@ -17,7 +17,7 @@ def align(sharpness: float = 4.0) -> AlignConnector:
     return AlignConnector(WORDS, LinearConnector(WIDTH_IN, WIDTH_OUT), sharpness=sharpness)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 1000), scale=st.floats(0.1, 1000))
 def test_no_token_leaves_the_words(seed: int, scale: float) -> None:
     """Along any direction a mixture lies between the words that lie farthest."""

@@ -33,7 +33,7 @@ def read(model, batch):
 
 lengths = st.lists(st.integers(1, 6), min_size=1, max_size=3)
 seeds = st.integers(0, 99)
-leaks = settings(max_examples=20, deadline=None)
+leaks = settings(max_examples=20)
 
 
 @leaks

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -45,7 +45,6 @@ def test_without_tiles_one_end() -> None:
     assert connector().order(9, Frame(60, 10)) == (*range(9), LINE_END)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 99), st.integers(1, 99), st.integers(0, 2)), min_size=1, max_size=4))
 def test_num_tokens_is_what_comes_out_and_padding_changes_nothing(sizes: list[tuple[int, int, int]]) -> None:
     grids = (None, (1, 2), (2, 2))

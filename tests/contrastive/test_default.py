@@ -31,7 +31,7 @@ def photographs(embedder: DefaultEmbedder) -> torch.Tensor:
     return embedder.images([embedder.fit(open_picture(photograph(name))) for name in PHOTOGRAPHS])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 1000), weight=st.floats(0, 10), dim=st.sampled_from([8, 32]))
 def test_similarity_is_the_weighted_mean_of_two_cosines(seed: int, weight: float, dim: int) -> None:
     torch.manual_seed(seed)

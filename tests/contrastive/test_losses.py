@@ -58,7 +58,7 @@ def test_value_and_gradients_match_the_formula_and_autograd(kind, ids):
 
 
 @given(pairs=st.integers(1, 8), seed=st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_order_of_the_pairs_does_not_matter(pairs, seed):
     images, texts = batch(pairs, seed=seed)
     order = torch.randperm(pairs, generator=torch.Generator().manual_seed(seed))
@@ -71,7 +71,7 @@ def test_the_order_of_the_pairs_does_not_matter(pairs, seed):
 
 
 @given(pairs=st.integers(2, 8), seed=st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_infonce_is_symmetric_and_bounded_below_by_zero(pairs, seed):
     images, texts = batch(pairs, seed=seed)
     loss = InfoNCE().double()

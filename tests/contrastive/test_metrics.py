@@ -21,7 +21,7 @@ def table(queries, gallery, seed, graded=False):
 
 
 @given(queries=st.integers(1, 5), gallery=st.integers(2, 12), seed=st.integers(0, 999))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_average_precision_is_scikit_learns(queries, gallery, seed):
     scores, gain = table(queries, gallery, seed)
     found = metrics.average_precision(scores, gain > 0)
@@ -30,7 +30,7 @@ def test_average_precision_is_scikit_learns(queries, gallery, seed):
 
 
 @given(queries=st.integers(1, 5), gallery=st.integers(2, 12), k=st.integers(1, 15), seed=st.integers(0, 999))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_ndcg_is_scikit_learns(queries, gallery, k, seed):
     scores, gain = table(queries, gallery, seed, graded=True)
     found = metrics.ndcg(scores, gain.double(), k)
@@ -67,7 +67,7 @@ def test_a_collapsed_embedding_finds_nothing():
 
 
 @given(seed=st.integers(0, 999), ties=st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_order_of_the_gallery_does_not_matter(seed, ties):
     scores, gain = table(4, 9, seed)
     if ties:
@@ -78,7 +78,7 @@ def test_the_order_of_the_gallery_does_not_matter(seed, ties):
 
 
 @given(seed=st.integers(0, 999))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_raising_a_relevant_score_never_hurts(seed):
     scores, gain = table(4, 9, seed)
     better = scores + 2.5 * (gain > 0)

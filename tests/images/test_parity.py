@@ -107,7 +107,7 @@ SHAPES = st.one_of(  # no more than 120 times as long as wide: see `pixels.affor
 
 
 @pytest.mark.parametrize("name", [name for name in PROCESSORS if name not in LARGE])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(shape=SHAPES, hard=st.booleans())
 def test_views_are_equal(name: str, shape: tuple[int, int], hard: bool) -> None:
     """On noise, and on noise of black and white, where filters overshoot and clip."""
@@ -127,7 +127,7 @@ def test_large_views_are_equal(name: str, shape: tuple[int, int]) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", PROCESSORS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(shape=SHAPES)
 def test_views_are_equal_over_many_shapes(name: str, shape: tuple[int, int]) -> None:
     assert_equal(PROCESSORS[name], noise(*shape))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -24,7 +24,6 @@ from isthmus.labs.drawn import (
 WHITE = (255, 255, 255)
 
 
-@settings(deadline=None)  # the first picture loads the font
 @given(st.integers(0, 2**32))
 def test_a_seed_is_a_picture(seed: int) -> None:
     one, other = (scene(np.random.default_rng(seed)) for _ in range(2))
@@ -32,7 +31,6 @@ def test_a_seed_is_a_picture(seed: int) -> None:
     np.testing.assert_array_equal(one.picture.image, other.picture.image)
 
 
-@settings(deadline=None)  # the first picture loads the font
 @given(st.integers(0, 2**32))
 def test_a_scene_holds_what_it_says(seed: int) -> None:
     found = scene(np.random.default_rng(seed), side=256, shapes=4, digits=2, most_dots=5)

@@ -343,7 +343,7 @@ step = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(steps=st.lists(step, max_size=12))
 def test_whatever_happens_to_a_folder_the_index_ends_as_if_made_afresh(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]

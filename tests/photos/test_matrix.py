@@ -96,7 +96,7 @@ def test_a_damaged_file_is_made_again(library: Library, damage: str) -> None:
     assert_equal_to_the_library(library)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_any_flipped_bit_is_noticed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     base = tmp_path_factory.mktemp("flip")

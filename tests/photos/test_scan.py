@@ -23,7 +23,7 @@ def check(stored: np.ndarray, query: np.ndarray, k: int) -> None:
         assert left.max() <= truth[rows].min() + 2e-6
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(1, 700),

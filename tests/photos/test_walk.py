@@ -87,7 +87,7 @@ def test_an_unreadable_folder_is_said(users_folder: Path) -> None:
     assert met(users_folder) == {b"closed": "unreadable folder"}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     names=st.sets(st.binary(min_size=1, max_size=40).filter(lambda n: not set(n) & {0, 47} and n not in (b".", b"..")))
 )

@@ -30,7 +30,7 @@ def cutouts(tmp_path_factory: pytest.TempPathFactory) -> list[Cutout]:
     return made
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 100_000))
 def test_each_thing_fills_its_box_alone(cutouts: list[Cutout], seed: int) -> None:
     image, scene = compose(cutouts, seed, side=SIDE)
@@ -46,7 +46,7 @@ def test_each_thing_fills_its_box_alone(cutouts: list[Cutout], seed: int) -> Non
     assert covered.max() == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 100_000))
 def test_every_answer_can_be_read_off_the_truth(cutouts: list[Cutout], seed: int) -> None:
     _, scene = compose(cutouts, seed, side=SIDE)
@@ -88,7 +88,7 @@ def answered(scene: Scene, names: list[str], question: Question) -> bool:
     return False
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 100_000))
 def test_a_form_tells_what_the_questions_ask_for(cutouts: list[Cutout], seed: int) -> None:
     _, scene = compose(cutouts, seed, side=SIDE)

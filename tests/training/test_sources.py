@@ -39,7 +39,7 @@ def test_the_installed_stamps_are_those_the_figures_are_about(stamps_root: Path)
     assert all(sample.captions[0] for sample in found)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 300))
 def test_no_concept_stands_on_both_sides_of_a_split(stamps_root: Path, seed: int, count: int) -> None:
     found = stamps(stamps_root)

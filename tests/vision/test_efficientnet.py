@@ -112,7 +112,7 @@ def tiny() -> EfficientNetEncoder:
     return EfficientNetEncoder("tiny", net, Squash(size=64), "random")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(st.integers(20, 300), st.integers(20, 300)), min_size=1, max_size=4), st.booleans())
 def test_a_batch_of_any_pictures_equals_one_by_one(sizes: list[tuple[int, int]], tiled: bool) -> None:
     encoder = tiny()

@@ -46,7 +46,7 @@ PICTURES = st.lists(st.lists(SIZES, min_size=1, max_size=3), min_size=1, max_siz
 
 
 @given(sizes=PICTURES, drop=st.booleans())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_picture_has_the_same_features_in_any_company(sizes: list[list[tuple[int, int]]], drop: bool) -> None:
     pictures = [picture(*each, seed=seed) for seed, each in enumerate(sizes)]
     encode = encoder(drop_class_token=drop).encode

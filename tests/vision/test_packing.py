@@ -36,7 +36,7 @@ def pieces(tower: VisionTransformer, tokens: Tensor, grids: list[Grid]) -> tuple
 
 @pytest.mark.parametrize("name", list(TOWERS))
 @given(grids=GRIDS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @torch.no_grad()
 def test_packed_equals_one_by_one(name: str, grids: list[Grid]) -> None:
     tower, patches = TOWERS[name], patches_of(grids)
@@ -49,7 +49,7 @@ def test_packed_equals_one_by_one(name: str, grids: list[Grid]) -> None:
 
 @pytest.mark.parametrize("name", list(TOWERS))
 @given(grids=GRIDS.filter(lambda g: len(g) > 1), data=st.data())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @torch.no_grad()
 def test_no_picture_touches_another_by_a_bit(name: str, grids: list[Grid], data: st.DataObject) -> None:
     """One picture becomes NaN. A mask that only weakens attention would spread it: 0 x NaN is NaN."""
@@ -67,7 +67,7 @@ def test_no_picture_touches_another_by_a_bit(name: str, grids: list[Grid], data:
 
 @pytest.mark.parametrize("name", list(TOWERS))
 @given(grids=GRIDS, seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @torch.no_grad()
 def test_order_of_pictures_does_not_matter(name: str, grids: list[Grid], seed: int) -> None:
     tower, patches = TOWERS[name], patches_of(grids)
@@ -80,7 +80,6 @@ def test_order_of_pictures_does_not_matter(name: str, grids: list[Grid], seed: i
 
 
 @given(grids=GRIDS, prefix=st.integers(0, 3))
-@settings(deadline=None)
 def test_packing_is_a_permutation_with_equal_runs_together(grids: list[Grid], prefix: int) -> None:
     packing = Packing.of(grids, prefix)
     assert sorted(packing.order) == list(range(len(grids)))

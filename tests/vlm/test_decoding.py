@@ -33,7 +33,7 @@ def decode(tokenizer: Any, ids: list[int]) -> str:
 
 
 @pytest.mark.parametrize("name", list(TOKENIZERS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(said=text)
 def test_what_has_grown_is_what_decoding_gives(name: str, said: str) -> None:
     tokenizer = TOKENIZERS[name]
@@ -43,7 +43,7 @@ def test_what_has_grown_is_what_decoding_gives(name: str, said: str) -> None:
     assert UNFINISHED not in "".join(parts) or UNFINISHED in said
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, len(TOKENIZERS["bytes"]) - 1), max_size=20))
 def test_any_tokens_at_all(ids: list[int]) -> None:
     """Also bytes that are no characters: what is shown is never taken back."""
@@ -63,7 +63,7 @@ def test_words_come_as_soon_as_their_token_does() -> None:
     assert all(grow(tokenizer, ids)[:-1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text, st.lists(st.text("a cat é猫", min_size=1, max_size=4), min_size=1, max_size=3))
 def test_an_answer_is_cut_at_its_first_stop_string(said: str, stops: list[str]) -> None:
     tokenizer = TOKENIZERS["bytes"]

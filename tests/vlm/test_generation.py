@@ -91,7 +91,7 @@ def test_batched_is_single(kind: str, side: Side) -> None:
     assert len({answer.text for answer in alone}) == len(alone)  # else it would prove little
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.text("what is a cat", max_size=40)), min_size=1, max_size=4),
     st.sampled_from(["left", "right"]),
@@ -134,7 +134,7 @@ def test_a_next_turn_reads_only_what_is_new(kind: str) -> None:
     assert last.text == models.model(kind).answer(messages, max_tokens=8).text
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.lists(st.tuples(st.sampled_from(["", "A", "B", "AB", "BA"]), st.sampled_from(QUESTIONS)), min_size=2, max_size=5)
 )

@@ -141,7 +141,7 @@ def test_batched_is_single(ours: VisionLanguageModel) -> None:
         assert [each.text for each in together] == [ours.answer(each, max_tokens=8).text for each in asked]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(8, 900), st.integers(8, 900))
 def test_every_token_stands_where_theirs_does(ours: VisionLanguageModel, theirs: Any, width: int, height: int) -> None:
     """Whatever the picture's size: theirs is given the tokens' numbers for features."""

@@ -35,7 +35,7 @@ def ids(template: Template, messages: list[Message], prompts: PromptTokenizer) -
     return [token.id for token in prompts.encode(template.pieces(messages, prompt=False))]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plain, plain)
 def test_bytes_ids_are_the_tokenizers(question: str, answer: str) -> None:
     said = [user(question), assistant(answer)]
@@ -44,7 +44,7 @@ def test_bytes_ids_are_the_tokenizers(question: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["spm", "spm legacy"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(question=plain, answer=plain)
 def test_sentencepiece_ids_are_the_tokenizers(name: str, question: str, answer: str) -> None:
     """Vicuna's <s> is put in front by the tokenizer itself: the text begins behind it."""
@@ -64,7 +64,7 @@ def test_a_picture_parts_the_text_as_its_token_would(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(TOKENIZERS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(said=typed)
 def test_text_never_becomes_a_control_token(name: str, said: str) -> None:
     tokenizer, prompts = TOKENIZERS[name], PROMPTS[name]
@@ -78,7 +78,7 @@ def test_text_never_becomes_a_control_token(name: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(TOKENIZERS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(said=st.lists(typed, min_size=1, max_size=6))
 def test_each_token_counts_to_the_piece_of_its_last_character(name: str, said: list[str]) -> None:
     prompts = PROMPTS[name]

@@ -36,7 +36,7 @@ def labelled(sample: Sample) -> list[int]:
     return [label for label in sample.labels if label != IGNORE]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(turns)
 def test_labels_are_the_answers_and_their_ends_and_nothing_else(said: list[tuple[str, str, int]]) -> None:
     messages = dialogue(said)
@@ -53,7 +53,7 @@ def plain(text: str) -> list[int]:
     return [token.id for token in BYTES_PROMPTS.encode([TextPiece(text, "user")])]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(turns)
 def test_vicunas_labels_spell_the_answers(said: list[tuple[str, str, int]]) -> None:
     messages = dialogue(said)
@@ -63,7 +63,7 @@ def test_vicunas_labels_spell_the_answers(said: list[tuple[str, str, int]]) -> N
 
 
 @pytest.mark.parametrize("template", [ChatML("Hi."), Vicuna()], ids=["chatml", "vicuna"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(said=turns)
 def test_pictures_stand_in_their_order_with_all_their_tokens(
     template: Template, said: list[tuple[str, str, int]]
@@ -78,7 +78,7 @@ def test_pictures_stand_in_their_order_with_all_their_tokens(
     assert all(sample.roles[at] == "user" for at in inside)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(turns)
 def test_a_prompt_is_the_beginning_of_what_is_trained_on(said: list[tuple[str, str, int]]) -> None:
     """What the model is asked to continue is what it was trained to continue, token for token."""
