@@ -2,6 +2,7 @@
 
 from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.connector import Connector, Text, Tokens
+from isthmus.connectors.hint import HintConnector, HintShape
 from isthmus.connectors.linear import LinearConnector
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.objectives import Losses, Stage1
@@ -15,6 +16,8 @@ from isthmus.connectors.stage1_checkpoint import load_stage1, start_word_head
 __all__ = [
     "AlignConnector",
     "Connector",
+    "HintConnector",
+    "HintShape",
     "LinearConnector",
     "Losses",
     "MlpConnector",

@@ -1,6 +1,7 @@
 """Tokens that cannot leave the language model's own words: each is a mixture of word embeddings."""
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -41,11 +42,16 @@ class AlignConnector(Trainable):
 
     def forward(self, features: Features, text: Text | None = None) -> Tokens:
         near: Tokens = self.inner(features, text)
-        with _exactly(near.tokens.device.type):  # bf16 has too few digits for near neighbours
+        return replace(self.in_words(near.tokens), mask=near.mask)
+
+    def in_words(self, near: Tensor) -> Tokens:
+        """near [B, M, D_out] -> the mixtures of words they are near, with their scores."""
+        with _exactly(near.device.type):  # bf16 has too few digits for near neighbours
             words = self.words.float()
-            scores = self.sharpness * (near.tokens.float() @ words.T - words.square().sum(1) / 2)
+            scores = self.sharpness * (near.float() @ words.T - words.square().sum(1) / 2)
             mixed = scores.softmax(-1) @ words
-        return Tokens(mixed.to(near.tokens.dtype), near.mask, scores)
+        mask = torch.ones(near.shape[:2], dtype=torch.bool, device=near.device)
+        return Tokens(mixed.to(near.dtype), mask, scores)
 
 
 def _exactly(device: str) -> AbstractContextManager[object]:

@@ -1,5 +1,6 @@
 """A few learned tokens before those of any connector: a small language model has to be steered as well as told."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -40,11 +41,26 @@ class SoftPromptConnector(Trainable):
     def num_tokens(self, n: int, frame: Frame | None = None) -> int:
         return len(self.prompt) + (self.inner.num_tokens(n, frame) if self.inner is not None else 0)
 
+    @property
+    def hints(self) -> int:
+        """How many of the last tokens depend on a question: inner's."""
+        return getattr(self.inner, "hints", 0)
+
     def forward(self, features: Features, text: Text | None = None) -> Tokens:
         if self.inner is None:
             nothing = self.prompt.new_empty(len(features.tokens), 0, self.width_out)
             return self.before(Tokens(nothing, features.mask[:, :0]))
         return self.before(self.inner(features, text))
+
+    def look(self, features: Features) -> Tokens:
+        """What depends on no question (HintConnector)."""
+        return self.before(self.inner.look(features))
+
+    def hint(self, seen: Tokens, text: Text | None) -> Tokens:
+        """Inner's hint about what `look` saw (HintConnector)."""
+        first = len(self.prompt)
+        hint: Tokens = self.inner.hint(replace(seen, tokens=seen.tokens[:, first:], mask=seen.mask[:, first:]), text)
+        return hint
 
     def before(self, seen: Tokens) -> Tokens:
         """The prompt, then what is given."""

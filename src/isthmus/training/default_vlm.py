@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from isthmus.checkpoints import resolve
 from isthmus.checkpoints.cache import written_whole
 from isthmus.connectors.align import AlignConnector
+from isthmus.connectors.hint import HintConnector, HintShape
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.objectives import Stage1
 from isthmus.connectors.qformer import QFormerConnector, without_text
@@ -33,11 +34,11 @@ from isthmus.training.embedder import class_vectors
 from isthmus.training.measure import commonest_answers, measure, nearest_captions
 from isthmus.training.pictures import Pictures, Split, easy_vqa, grounds, scenes, singles, split_files
 from isthmus.training.recipe import MlpShape, QFormerShape, SourceName, Stage, VlmRecipe
-from isthmus.training.vlm import Source, train_answers, train_stage1, train_words, words_of
+from isthmus.training.vlm import Source, train_answers, train_hints, train_stage1, train_words, words_of
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vision.imagenet import imagenet_classes
-from isthmus.vlm.default import save_default_vlm
+from isthmus.vlm.default import question_tokenizer_of, save_default_vlm
 from isthmus.vlm.language_model import load_language_model
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.seal import require_seal, seal
@@ -45,12 +46,12 @@ from isthmus.vlm.template import ChatML
 
 TEXT_ENCODER = "default/minilm"
 CAPTION_TOKENS = 24
-TEST_SCENES, CHOOSING_SCENES = 600, 400
+TEST_SCENES, CHOOSING_SCENES = 400, 400
 # seeds of scenes: far enough apart that no set runs into another
 TRAIN_SEED, TEST_SEED, CHOOSING_SEED = 1_000_000, 2_000_000, 3_000_000
 TEST_GROUNDS = 6
 GROUNDS = 600
-STAGES = ("first", "words", "soft_prompt", "prompt", "second", "blind")
+STAGES = ("first", "words", "hints", "soft_prompt", "prompt", "second", "blind")
 WORD_SCALE = 0.35
 """What the last map's first weights are multiplied by."""
 
@@ -144,7 +145,14 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
         seeing = without_text(seeing)
 
     def composed(connector: nn.Module) -> VisionLanguageModel:
-        return VisionLanguageModel(encoder, connector, language.model, language.tokenizer, ChatML())
+        return VisionLanguageModel(
+            encoder,
+            connector,
+            language.model,
+            language.tokenizer,
+            ChatML(),
+            question_tokenizer=question_tokenizer_of(connector, language.tokenizer),
+        )
 
     words = words_of(language.tokenizer, rows, sources)
     speaking: nn.Module = seeing
@@ -154,6 +162,14 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
             if run:
                 train_words(
                     composed(speaking), encoder, for_(recipe.words), recipe.words, recipe.seed, words=words, quiet=quiet
+                )
+    if recipe.hints is not None:
+        assert isinstance(speaking, AlignConnector)
+        speaking = HintConnector(speaking, rows, HintShape())
+        with stages("hints", speaking) as run:
+            if run:
+                train_hints(
+                    composed(speaking), encoder, for_(recipe.hints), recipe.hints, recipe.seed, words=words, quiet=quiet
                 )
     begun = torch.tensor(language.tokenizer(recipe.soft_prompt)["input_ids"], device=rows.device)
     connector = SoftPromptConnector(rows[begun], speaking)

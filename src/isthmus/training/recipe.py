@@ -61,7 +61,8 @@ class Stage:
     at most; `kinds`: which are asked (empty: all). Stage 1 of BLIP-2 asks none: its
     captions are the answers of the kind "describe". `words`: weight of the loss on words beside the answers';
     `prompt_rate`: of the soft prompt, where it is not the rest's. `shares`: of the sources in a batch, where they are
-    not the recipe's; sources left out are not drawn from.
+    not the recipe's; sources left out are not drawn from. `told`: accounts of scenes nobody has drawn, beside a batch's
+    pictures, where hints are learned.
     """
 
     __pydantic_config__ = STRICT
@@ -76,6 +77,7 @@ class Stage:
     words: Share = 0.0
     prompt_rate: Rate | None = None
     shares: Annotated[dict[SourceName, Share], Field(min_length=1)] | None = None
+    told: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ class VlmRecipe:
 
     With a Q-Former `first` is BLIP-2's stage 1, without a language model; with an MLP it is LLaVA's alignment. In
     `words`, between the two, the connector learns the language model's words, without running it (training/words.py);
-    in `prompt`, the soft prompt before it learns how to answer from a true account in those words.
+    in `hints`, what in these words to say to a question (connectors/hint.py); in `prompt`, the soft prompt before all
+    of it learns how to answer from a true account in those words.
     """
 
     __pydantic_config__ = STRICT
@@ -118,6 +121,7 @@ class VlmRecipe:
     openmoji: str | None
     first: Stage | None
     words: Stage | None
+    hints: Stage | None
     prompt: Stage | None
     second: Stage
     blind: Stage | None
@@ -125,6 +129,8 @@ class VlmRecipe:
     what can be guessed."""
 
     def __post_init__(self) -> None:
+        if self.hints is not None and self.words is None:
+            raise ValueError("hints are given in words, of which words says nothing")
         for name, stage in vars(self).items():
             unknown = sorted(set(stage.shares or ()) - set(self.sources)) if isinstance(stage, Stage) else []
             if unknown:

@@ -5,22 +5,26 @@ an MLP learns to caption (align), then to answer (instruct). In both, only the c
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from isthmus.connectors.connector import Text, Tokens
+from isthmus.connectors.hint import HintConnector
 from isthmus.connectors.objectives import Stage1
 from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.contrastive.tokenizer import Tokenizer
 from isthmus.messages import assistant, user
 from isthmus.precision import fast_autocast
 from isthmus.progress import progress
-from isthmus.training.data.forms import Form, form_of_one
-from isthmus.training.data.questions import Question, as_typed, questions_of_one
+from isthmus.training.data.forms import Form, form_of_one, form_of_scene
+from isthmus.training.data.questions import CAPTIONS, Question, as_typed, questions, questions_of_one
+from isthmus.training.data.scenes import told_scene
 from isthmus.training.pictures import Pictures
 from isthmus.training.recipe import Stage
 from isthmus.training.words import Words
@@ -28,7 +32,11 @@ from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.features import Features
 from isthmus.vlm.branches import forward_branches
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.questions import text_of
 from isthmus.vlm.sequence import Extent, Sample
+
+PLAIN, SHOWN = 0.35, 0.65
+"""Shares of the steps on hints, see `train_hints`."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +104,13 @@ def train_stage1(
 
 
 def words_of(tokenizer: Any, rows: Tensor, sources: Sequence[Source]) -> Words:
-    """The words of all that the sources show. `rows` [V, D]: the language model's embeddings."""
+    """The words of all that the sources show and answer. `rows` [V, D]: the language model's embeddings."""
     forms = {form for source in sources for form in source.pictures.forms if form}
-    return Words(tokenizer, rows, forms | {form_of_one(name) for source in sources for name in source.imagined})
+    imagined = {form_of_one(name) for source in sources for name in source.imagined}
+    answers = {
+        q.answer for source in sources for asked in source.pictures.asked for q in asked if q.kind not in CAPTIONS
+    }
+    return Words(tokenizer, rows, forms | imagined, answers)
 
 
 def train_words(
@@ -132,6 +144,68 @@ def train_words(
                 every(step + 1)
 
 
+def train_hints(
+    model: VisionLanguageModel,
+    encoder: DepthsEncoder,
+    sources: Sequence[Source],
+    stage: Stage,
+    seed: int,
+    *,
+    words: Words,
+    every: Callable[[int], None] | None = None,
+    quiet: bool = False,
+) -> None:
+    """The connector learns to hint at the answers; nothing else of it changes, and the language model is not run.
+
+    `stage.told` true accounts a step are of scenes that nobody has drawn, of which there is no end. With them alone it
+    learns first what questions mean (until PLAIN, what compares two things is asked in one wording: to tell which is
+    meant and how they lie at once is learned much later); from SHOWN on, also with what the connector sees in pictures.
+    """
+    connector = model.connector
+    assert isinstance(connector, HintConnector)
+    rng = random.Random(f"hints {seed}")
+    torch.manual_seed(seed)
+    asked = Asked(model, encoder.num_tokens)
+    names = sorted({line.name for source in sources for form in source.pictures.forms for line in form})
+    optimiser, schedule = optimiser_of(connector.reader, stage)
+    model.train()
+    means = _Means()
+    with progress("hints", stage.steps, "steps", quiet=quiet) as reporter:
+        for step in range(stage.steps):
+            done = step / stage.steps
+            forms, chosen = [], []
+            for _ in range(stage.told):
+                number = rng.randrange(1 << 30)
+                scene = told_scene(names, number)
+                forms.append(form_of_scene(scene))
+                chosen.append([as_typed(q, rng) for q in questions(scene, names, number, plain=done < PLAIN)])
+            tokens = words.told(forms, connector.inner.num_tokens(encoder.num_tokens))
+            if done >= SHOWN:
+                drawn = draw(rng, sources, stage.batch)
+                chosen += [_chosen(rng, each.asked, stage) for each in drawn]
+                with torch.no_grad(), fast_autocast(encoder.classes.device):
+                    seen = model.look(features_of_drawn(encoder, drawn, stage.feature_dropout)).tokens
+                tokens = torch.cat([tokens, seen.to(tokens)])
+            owner = torch.tensor([at for at, each in enumerate(chosen) for _ in each], device=tokens.device)
+            mask = torch.ones(len(owner), tokens.shape[1], dtype=torch.bool, device=tokens.device)
+            text = text_of([asked(q).questions[0] for each in chosen for q in each], tokens.device)
+            with fast_autocast(encoder.classes.device):
+                scores = connector.hint(Tokens(tokens[owner], mask), text).scores
+            assert scores is not None
+            answers = words.answers([q.answer for each in chosen for q in each], connector.hints)
+            loss = F.cross_entropy(scores.flatten(0, 1), answers.flatten().to(scores.device))
+            update(loss, connector.reader, optimiser, schedule)
+            reporter.advance(note=means({"loss": loss}))
+            if every is not None:
+                every(step + 1)
+
+
+def _chosen(rng: random.Random, asked: Sequence[Question], stage: Stage) -> list[Question]:
+    """Those of a picture's questions that the stage asks now, as people type them."""
+    fitting = [q for q in asked if not stage.kinds or q.kind in stage.kinds]
+    return [as_typed(q, rng) for q in rng.sample(fitting, min(stage.questions, len(fitting)))]
+
+
 def train_answers(
     model: VisionLanguageModel,
     encoder: DepthsEncoder,
@@ -152,21 +226,23 @@ def train_answers(
     rng = random.Random(f"answers {seed}")
     torch.manual_seed(seed)
     asked = Asked(model, encoder.num_tokens)
-    optimiser, schedule = optimiser_of(model.connector, stage)
-    model.train()
     means = _Means()
-    with progress("answers", stage.steps, "steps", quiet=quiet) as reporter:
+    with (
+        _frozen(model.connector.inner) if told else nullcontext(),
+        progress("answers", stage.steps, "steps", quiet=quiet) as reporter,
+    ):
+        optimiser, schedule = optimiser_of(model.connector, stage)
+        model.train()
         for step in range(stage.steps):
             drawn, groups = [], []
             for each in draw(rng, sources, stage.batch):
-                fitting = [q for q in each.asked if not stage.kinds or q.kind in stage.kinds]
-                if fitting and (each.form or not told):
-                    chosen = rng.sample(fitting, min(stage.questions, len(fitting)))
+                chosen = _chosen(rng, each.asked, stage) if each.form or not told else []
+                if chosen:
                     drawn.append(each)
-                    groups.append([asked(as_typed(question, rng)) for question in chosen])
+                    groups.append([asked(question) for question in chosen])
             features = None if told else features_of_drawn(encoder, drawn, stage.feature_dropout)
             with fast_autocast(encoder.classes.device):
-                tokens = _told(model, encoder, words, drawn) if features is None else model.connect(features)
+                tokens = _told(model, encoder, words, drawn) if features is None else model.look(features)
                 losses = {"answers": forward_branches(model, groups, tokens).loss}
             loss = losses["answers"]
             if words is not None and stage.words and tokens.scores is not None:
@@ -178,10 +254,24 @@ def train_answers(
                 every(step + 1)
 
 
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """None of its parameters learns in here."""
+    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
 def _told(model: VisionLanguageModel, encoder: DepthsEncoder, words: Words | None, drawn: Sequence[Drawn]) -> Tokens:
     connector = model.connector
     assert isinstance(connector, SoftPromptConnector) and words is not None
-    said = words.told([each.form for each in drawn], connector.num_tokens(encoder.num_tokens) - len(connector.prompt))
+    room = connector.num_tokens(encoder.num_tokens) - len(connector.prompt) - connector.hints
+    said = words.told([each.form for each in drawn], room)
     return connector.before(Tokens(said, torch.ones(said.shape[:2], dtype=torch.bool, device=said.device)))
 
 

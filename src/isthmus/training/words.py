@@ -29,16 +29,17 @@ TOLD = LINES * (sum(ROOM) + 1)
 
 
 class Words:
-    """The words of some forms: their ids in the language model's tokenizer, and their embeddings."""
+    """The words of some forms and answers: their ids in the language model's tokenizer, and their embeddings."""
 
-    def __init__(self, tokenizer: Any, rows: Tensor, forms: Iterable[Form]) -> None:
-        """`rows` [V, D]: the language model's embeddings, by the ids of its tokenizer."""
+    def __init__(self, tokenizer: Any, rows: Tensor, forms: Iterable[Form], answers: Iterable[str] = ()) -> None:
+        """`rows` [V, D]: the language model's embeddings, by the ids of its tokenizer. `answers`: what else is said."""
         self._tokenizer = tokenizer
         self._pause: int = self._tokenizer(PAUSE)["input_ids"][0]
         self._comma: int = self._tokenizer(",")["input_ids"][0]
         self._known: dict[str, list[int]] = {}
         self._laid: dict[Form, tuple[list[int], list[float]]] = {}
         known = set(chain.from_iterable(self.laid_out(form)[0] for form in set(forms)))
+        known |= set(chain.from_iterable(self._ids(answer) for answer in set(answers)))
         self.ids = (self._pause, *sorted(known - {self._pause}))
         self._place = {id_: at for at, id_ in enumerate(self.ids)}
         self.table = rows.detach()[torch.tensor(self.ids, device=rows.device)].float()  # [W, D], the pause first
@@ -78,6 +79,15 @@ class Words:
         weights = _fitted(torch.tensor([weights for _, weights in laid]), m, PAUSES).to(scores.device)
         apart = F.cross_entropy(scores.flatten(0, 1), targets.flatten().to(scores.device), reduction="none")
         return (apart * weights.flatten()).sum() / weights.sum()
+
+    def answers(self, answers: Sequence[str], k: int) -> Tensor:
+        """[B, k] int64: the places in `table` of these answers' words, pauses behind them; of what has more than k
+        words or an unknown one, pauses alone."""
+        rows = []
+        for answer in answers:
+            said = [self._place.get(id_, -1) for id_ in self._ids(answer)]
+            rows.append(said + [0] * (k - len(said)) if len(said) <= k and -1 not in said else [0] * k)
+        return torch.tensor(rows)
 
     def _ids(self, text: str) -> list[int]:
         if text in ("", UNKNOWN):

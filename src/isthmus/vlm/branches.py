@@ -16,16 +16,19 @@ from torch.nn import functional as F
 from isthmus.connectors.connector import Tokens
 from isthmus.errors import InputError
 from isthmus.vlm.model import Output, VisionLanguageModel
+from isthmus.vlm.questions import text_of
 from isthmus.vlm.sequence import IGNORE, Sample
 from isthmus.vlm.splice import embed
 
 
 def forward_branches(model: VisionLanguageModel, groups: Sequence[Sequence[Sample]], tokens: Tokens) -> Output:
-    """As `model(samples, features)` for all samples of all groups; `tokens`: of each group's one picture.
+    """As `model(samples, features)` for all samples of all groups; `tokens`: of each group's one picture, as
+    `model.look` gives them. Where the connector hints at each answer, the hint stands in its question's branch.
 
     Raises InputError where a group's samples do not begin alike, or have no label.
     """
-    packed = [_pack(group) for group in groups]
+    hints: int = getattr(model.connector, "hints", 0)
+    packed = [_pack(group, hints) for group in groups]
     longest = max(len(each.ids) for each in packed)
     ids = torch.zeros(len(packed), longest, dtype=torch.long)
     labels = torch.full_like(ids, IGNORE)
@@ -35,7 +38,8 @@ def forward_branches(model: VisionLanguageModel, groups: Sequence[Sequence[Sampl
         here = slice(0, len(each.ids))
         ids[row, here], labels[row, here] = torch.tensor(each.ids), torch.tensor(each.labels)
         positions[row, here], branch[row, here] = torch.tensor(each.positions), torch.tensor(each.branch)
-    embeds = embed(ids, tokens.tokens[tokens.mask], model.language_model.get_input_embeddings())
+    rows = _with_hints(model, groups, tokens) if hints else tokens.tokens[tokens.mask]
+    embeds = embed(ids, rows, model.language_model.get_input_embeddings())
     out = model.language_model.base_model(
         inputs_embeds=embeds,
         attention_mask=_mask(branch).to(embeds),
@@ -62,10 +66,23 @@ class _Packed:
         self.branch += [branch] * (stop - start)
 
 
-def _pack(samples: Sequence[Sample]) -> _Packed:
+def _with_hints(model: VisionLanguageModel, groups: Sequence[Sequence[Sample]], tokens: Tokens) -> Tensor:
+    """[K, D]: of each group its picture's tokens, then the hint of each of its samples."""
+    owner = torch.tensor([at for at, group in enumerate(groups) for _ in group], device=tokens.tokens.device)
+    text = text_of([sample.questions[0] for group in groups for sample in group], tokens.tokens.device)
+    hint = model.connector.hint(Tokens(tokens.tokens[owner], tokens.mask[owner]), text).tokens.to(tokens.tokens)
+    parts = []
+    at = 0
+    for group, seen, mask in zip(groups, tokens.tokens, tokens.mask, strict=True):
+        parts += [seen[mask], hint[at : at + len(group)].flatten(0, 1)]
+        at += len(group)
+    return torch.cat(parts)
+
+
+def _pack(samples: Sequence[Sample], hints: int) -> _Packed:
     if not samples or any(sample.pictures != 1 for sample in samples):
         raise InputError("a group of questions needs one picture that all of them are about")
-    shared = samples[0].slots[-1].stop
+    shared = samples[0].slots[-1].stop - hints
     packed = _Packed()
     packed.add(samples[0], 0, shared, 0)
     for at, sample in enumerate(samples, 1):

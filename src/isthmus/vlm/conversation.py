@@ -7,12 +7,13 @@ So a second question about a picture, in the same dialogue or a fresh one, costs
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from isthmus.connectors.connector import Tokens
 from isthmus.errors import InputError
 from isthmus.images.views import Picture
 from isthmus.messages import ImagePart, Message, TextPart
@@ -29,20 +30,26 @@ if TYPE_CHECKING:
     from isthmus.vlm.model import VisionLanguageModel
 
 
+Key: TypeAlias = tuple[str, Question]
+"""What a picture shows and, where the connector reads it, what is asked about it."""
+
+
 @dataclass(frozen=True)
 class Seen:
-    """A picture after the connector. rows [M, D_llm], padding left out."""
+    """A picture after the connector. rows [M, D_llm], padding left out; the first `lasting` of them depend on no
+    question."""
 
     rows: Tensor
     extent: Extent
+    lasting: int
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A sample, the content key of each of its pictures, and what stands at each of its positions."""
+    """A sample, what was seen in each of its pictures, and what stands at each of its positions."""
 
     sample: Sample
-    keys: tuple[str, ...]
+    seen: tuple[Seen, ...]
     read: tuple[Read, ...]
 
 
@@ -56,7 +63,7 @@ class Conversation:
         self._model = model
         self._ends = end_tokens(model)
         self._stops = tuple(end for end in model.template.ends if model.prompts.control(end) is None)
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[Key, Seen] = {}
         self.last: Answer | None = None
         """The answer that was generated last, whole: None while one is."""
         self._turn = 0
@@ -129,28 +136,30 @@ class Conversation:
     def _prompt(self, messages: Sequence[Message]) -> Prompt:
         """Pictures not seen before are encoded in one batch; those that no longer appear are forgotten."""
         keys = self._look(messages)
-        sample = self._model.sample(messages, [self._seen[key].extent for key in keys], prompt=True)
+        seen = tuple(self._seen[key] for key in keys)
+        sample = self._model.sample(messages, [each.extent for each in seen], prompt=True)
         read: list[Read] = list(sample.ids)
         for slot, first in numbered(sample):
-            key = keys[slot.picture]
-            read[slot.start : slot.stop] = [(key, first + at) for at in range(slot.stop - slot.start)]
-        return Prompt(sample, tuple(keys), tuple(read))
+            (picture, question), lasting = keys[slot.picture], seen[slot.picture].lasting
+            for place, number in enumerate(range(first, first + slot.stop - slot.start), slot.start):
+                read[place] = (picture if number < lasting else f"{picture} asked {question}", number)
+        return Prompt(sample, seen, tuple(read))
 
     @torch.no_grad()
-    def _look(self, messages: Sequence[Message]) -> list[str]:
+    def _look(self, messages: Sequence[Message]) -> list[Key]:
         """The key of each picture: what it shows and, where the connector reads it, what is asked about it."""
         model = self._model
         pictures = [known(part.source, model.encoder.fit) for message in messages for part in message.pictures]
-        questions = model.questions(messages)
-        keys = [
-            each.key + (f" asked {question}" if question else "")
-            for each, question in zip(pictures, questions, strict=True)
-        ]
-        new = {key: at for at, key in enumerate(keys) if key not in self._seen}
-        shown, asked = [pictures[at].picture for at in new.values()], [questions[at] for at in new.values()]
-        looked = see(model, shown, asked) if new else []
-        seen = dict(zip(new, looked, strict=True))
-        self._seen = {key: self._seen.get(key) or seen[key] for key in keys}
+        keys = [(each.key, question) for each, question in zip(pictures, model.questions(messages), strict=True)]
+        # a known picture of which something else is asked: where all but a hint lasts, only that is made anew
+        lasting = {key[0]: seen for key, seen in self._seen.items() if seen.lasting}
+        seen = dict(self._seen)
+        seen |= {key: hinted(model, lasting[key[0]], key[1]) for key in keys if key not in seen and key[0] in lasting}
+        new = {key: at for at, key in enumerate(keys) if key not in seen}
+        if new:
+            shown = [pictures[at].picture for at in new.values()]
+            seen |= zip(new, see(model, shown, [question for _, question in new]), strict=True)
+        self._seen = {key: seen[key] for key in keys}
         return keys
 
     @torch.no_grad()
@@ -160,7 +169,7 @@ class Conversation:
         for slot, first in numbered(prompt.sample):
             skipped = max(0, start - slot.start)
             last = first + slot.stop - slot.start
-            rows.append(self._seen[prompt.keys[slot.picture]].rows[first + skipped : last])
+            rows.append(prompt.seen[slot.picture].rows[first + skipped : last])
         ids = torch.tensor([prompt.sample.ids[start:]])
         return embed(ids, torch.cat(rows) if rows else None, self._model.language_model.get_input_embeddings())
 
@@ -202,7 +211,16 @@ def see(model: "VisionLanguageModel", pictures: Sequence[Picture], questions: Se
             raise InputError(
                 f"the connector made {len(each)} tokens of picture {at}", why=f"it had announced {extent.tokens}"
             )
-    return [Seen(each, extent) for each, extent in zip(rows, extents, strict=True)]
+    later = getattr(model.connector, "hints", 0) or (len(tokens.tokens[0]) if any(questions) else 0)
+    return [Seen(each, extent, len(each) - min(later, len(each))) for each, extent in zip(rows, extents, strict=True)]
+
+
+def hinted(model: "VisionLanguageModel", seen: Seen, question: Question) -> Seen:
+    """The same picture with another question's hint (connectors.HintConnector)."""
+    rows = seen.rows[None, : seen.lasting]
+    text = text_of([question], rows.device)
+    hint = model.connector.hint(Tokens(rows, torch.ones(rows.shape[:2], dtype=torch.bool, device=rows.device)), text)
+    return replace(seen, rows=torch.cat([rows[0], hint.tokens[0].to(rows)]))
 
 
 def end_tokens(model: "VisionLanguageModel") -> frozenset[int]:

@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from isthmus.checkpoints import Checkpoint, resolve
 from isthmus.checkpoints.cache import written_whole
 from isthmus.connectors.align import AlignConnector
+from isthmus.connectors.hint import HintConnector, HintShape
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.connectors.soft_prompt import SoftPromptConnector
@@ -26,6 +27,7 @@ from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vlm.language_model import load_language_model
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.questions import LastQuestion
 from isthmus.vlm.template import ChatML
 
 MODEL_TYPE = "isthmus-vlm"
@@ -62,9 +64,13 @@ def load_default_vlm(
                     f"{config[part]['name']} is not the {part.replace('_', ' ')} that {checkpoint.name} was trained on",
                     todo="train it again",
                 )
-        width = language.model.get_input_embeddings().weight.shape[1]
-        connector = _connector(config["connector"], encoder.width, width)
-        connector.load_state_dict({key.removeprefix("connector."): value.float() for key, value in tensors.items()})
+        rows = language.model.get_input_embeddings().weight
+        connector = _connector(config["connector"], encoder.width, rows)
+        state = {key.removeprefix("connector."): value for key, value in tensors.items()}
+        connector.load_state_dict(
+            # words are kept as ids
+            {key: value.float() if value.is_floating_point() else rows[value].float() for key, value in state.items()}
+        )
     except (KeyError, TypeError, RuntimeError) as error:
         raise CorruptPart(f"{checkpoint.folder} holds no default model", why=str(error)) from None
     return VisionLanguageModel(
@@ -75,6 +81,7 @@ def load_default_vlm(
         ChatML(),
         name=checkpoint.name,
         trainable=(),
+        question_tokenizer=question_tokenizer_of(connector, language.tokenizer),
     ).eval()
 
 
@@ -85,12 +92,17 @@ def save_default_vlm(
     language_model: tuple[str, str],
     about: Mapping[str, Any],
 ) -> None:
-    """Writes model.safetensors (half precision) and config.json. `language_model`: its name and fingerprint; `about`:
-    lineage and measurements, as JSON. Raises MissingPart where the disk refuses."""
+    """Writes model.safetensors (half precision; words as their ids in the language model) and config.json.
+    `language_model`: its name and fingerprint; `about`: lineage and measurements, as JSON. Raises MissingPart where the
+    disk refuses."""
     encoder = model.encoder
     assert isinstance(encoder, DepthsEncoder)
     trained = {f"connector.{key}": value for key, value in model.connector.state_dict().items()}
     tensors = {key: value.detach().half().cpu().contiguous() for key, value in trained.items()}
+    rows = model.language_model.get_input_embeddings().weight
+    for name, part in model.connector.named_modules():
+        if isinstance(part, AlignConnector):
+            tensors[f"connector.{name}.words".replace("..", ".")] = _ids_of(part.words, rows)
     # in full: they are part of the encoder's fingerprint
     tensors["classes"] = encoder.classes.cpu().contiguous()
     with written_whole(folder / "model.safetensors") as temporary:
@@ -111,13 +123,35 @@ def save_default_vlm(
         temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _connector(config: Mapping[str, Any], width_in: int, width_out: int) -> nn.Module:
+def _ids_of(words: Tensor, rows: Tensor) -> Tensor:
+    """words [W, D], each a row of `rows` [V, D] -> [W] int32, which one. Raises ValueError where one is none."""
+    at = {row.tobytes(): id_ for id_, row in enumerate(rows.detach().float().cpu().numpy())}
+    found = [at.get(word.tobytes()) for word in words.float().cpu().numpy()]
+    if None in found:
+        raise ValueError("a connector speaks words that the language model does not have")
+    return torch.tensor(found, dtype=torch.int32)
+
+
+def question_tokenizer_of(connector: Any, tokenizer: Any) -> LastQuestion | None:
+    """For a connector of these models that reads the question, in the language model's own ids."""
+    while isinstance(connector, SoftPromptConnector):
+        connector = connector.inner
+    return LastQuestion(tokenizer, connector.shape.longest) if isinstance(connector, HintConnector) else None
+
+
+def _connector(config: Mapping[str, Any], width_in: int, rows: Tensor) -> nn.Module:
+    """Empty. `rows` [V, D]: the language model's embeddings."""
+    width_out = rows.shape[1]
     match config["kind"]:
         case "soft prompt":
-            inner = _connector(config["inner"], width_in, width_out)
+            inner = _connector(config["inner"], width_in, rows)
             return SoftPromptConnector(torch.zeros(config["tokens"], width_out), inner, trainable=False)
+        case "hint":
+            spoken = _connector(config["inner"], width_in, rows)
+            assert isinstance(spoken, AlignConnector)
+            return HintConnector(spoken, rows, HintShape(**config["shape"]), trainable=False)
         case "align":
-            inner = _connector(config["inner"], width_in, width_out)
+            inner = _connector(config["inner"], width_in, rows)
             words = torch.zeros(config["words"], width_out)
             return AlignConnector(words, inner, sharpness=config["sharpness"], trainable=False)
         case "qformer":
@@ -131,6 +165,8 @@ def _connector(config: Mapping[str, Any], width_in: int, width_out: int) -> nn.M
 def _described(connector: Any) -> dict[str, Any]:
     if isinstance(connector, SoftPromptConnector):
         return {"kind": "soft prompt", "tokens": len(connector.prompt), "inner": _described(connector.inner)}
+    if isinstance(connector, HintConnector):
+        return {"kind": "hint", "shape": asdict(connector.shape), "inner": _described(connector.inner)}
     if isinstance(connector, AlignConnector):
         return {
             "kind": "align",

@@ -22,7 +22,7 @@ from isthmus.vlm import generation
 from isthmus.vlm.answer import Answer
 from isthmus.vlm.conversation import Conversation
 from isthmus.vlm.prompt_tokenizer import PromptTokenizer
-from isthmus.vlm.questions import Question, QuestionTokenizer, text_of
+from isthmus.vlm.questions import LastQuestion, Question, QuestionTokenizer, text_of
 from isthmus.vlm.reading import BatchReading, CausalBatchReading, CausalReading, Reading
 from isthmus.vlm.sequence import Extent, Layout, Sample, build, in_a_row
 from isthmus.vlm.splice import Batch, Side, splice
@@ -60,7 +60,7 @@ class VisionLanguageModel(nn.Module):
         name: str = "unnamed",
         layout: Layout = in_a_row,
         trainable: Sequence[Part] = ("connector",),
-        question_tokenizer: QuestionTokenizer | None = None,
+        question_tokenizer: QuestionTokenizer | LastQuestion | None = None,
     ) -> None:
         """`connector`: a Connector that is an nn.Module. `trainable`: as in `set_trainable`. `question_tokenizer`: of a
         connector that reads the question beside the picture.
@@ -136,18 +136,29 @@ class VisionLanguageModel(nn.Module):
 
     def connect(self, features: Features, text: Text | None = None) -> Tokens:
         """features [B, N, D] on any device -> tokens [B, M, D_llm] on the connector's, in its dtype."""
+        if text is not None:
+            place = next(self.connector.parameters()).device
+            text = Text(text.ids.to(place), text.mask.to(place))
+        tokens: Tokens = self.connector(self._moved(features), text)
+        return tokens
+
+    def look(self, features: Features) -> Tokens:
+        """As `connect`, but what depends on a question (HintConnector's last tokens) is left out."""
+        if not getattr(self.connector, "hints", 0):
+            return self.connect(features)
+        tokens: Tokens = self.connector.look(self._moved(features))
+        return tokens
+
+    def _moved(self, features: Features) -> Features:
+        """On the connector's device, in its dtype."""
         place = next(self.connector.parameters())
-        moved = replace(
+        return replace(
             features,
             tokens=features.tokens.to(place.device, working_dtype(place)),
             mask=features.mask.to(place.device),
             boxes=features.boxes.to(place.device),
             pooled=features.pooled.to(place.device, place.dtype),
         )
-        if text is not None:
-            text = Text(text.ids.to(place.device), text.mask.to(place.device))
-        tokens: Tokens = self.connector(moved, text)
-        return tokens
 
     def forward(
         self, samples: Sequence[Sample], features: Features | None = None, *, count: int | None = None

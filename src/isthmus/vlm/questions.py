@@ -38,6 +38,19 @@ class QuestionTokenizer:
         return tuple(placed.id for placed in self._prompts.encode([opens, TextPiece(said, "user"), closes]))
 
 
+class LastQuestion:
+    """`tokenizer`: the language model's own, of `transformers`. `longest`: so many of the last tokens are taken."""
+
+    def __init__(self, tokenizer: Any, longest: int) -> None:
+        self.longest = longest
+        self._prompts = PromptTokenizer(tokenizer)
+
+    def __call__(self, messages: Sequence[Message]) -> Question:
+        """What the user said last in these messages."""
+        said = next((m.text.strip() for m in reversed(messages) if m.role == "user" and m.text.strip()), "")
+        return tuple(placed.id for placed in self._prompts.encode([TextPiece(said, "user")]))[-self.longest :]
+
+
 def text_of(questions: Sequence[Question], device: torch.device) -> Text | None:
     """The questions of B pictures, right-padded with 0; None where there are none."""
     if not any(questions):

@@ -26,6 +26,8 @@ WORDINGS = {
     "describe": ("Describe the picture.", "What can be seen here?", "Write a caption."),
 }
 KINDS = tuple(WORDINGS)
+COMPARING = ("side", "left of")
+"""Kinds that ask of two things at once."""
 CAPTIONS = ("describe",)
 """Kinds whose answers tell of the whole picture: figures over all questions leave them out."""
 KEPT = {("count", "one"): 0.12, ("where", "middle"): 0.3}
@@ -43,10 +45,11 @@ class Question:
     answer: str
 
 
-def questions(scene: Scene, names: Sequence[str], seed: int) -> list[Question]:
+def questions(scene: Scene, names: Sequence[str], seed: int, *, plain: bool = False) -> list[Question]:
     """The questions that fit the scene, one of each kind (two for "is there": one yes, one no).
 
-    `names`: what else could be asked for; those in the scene are never taken for the no. Answers that most scenes would
+    `names`: what else could be asked for; those in the scene are never taken for the no. `plain`: what is COMPARING is
+    asked in the first wording alone. Answers that most scenes would
     give, "one" and "middle", are asked for about as often as others only, as in VQA v2 (Goyal et al., 2017): what can
     be guessed measures nothing.
     """
@@ -58,7 +61,8 @@ def questions(scene: Scene, names: Sequence[str], seed: int) -> list[Question]:
 
     def ask(kind: str, answer: str, **words: str) -> None:
         if rng.random() < KEPT.get((kind, answer), 1.0):
-            asked.append(Question(kind, rng.choice(WORDINGS[kind]).format(**words), answer))
+            wordings = WORDINGS[kind][:1] if plain and kind in COMPARING else WORDINGS[kind]
+            asked.append(Question(kind, rng.choice(wordings).format(**words), answer))
 
     if len(things) == 1:
         ask("what", things[0].name)

@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from isthmus.training.data.names import is_lettering
 from isthmus.training.data.sources import Sample, render
+
+T = TypeVar("T")
 
 SIDE = 288
 COLOURS = {
@@ -70,16 +73,7 @@ def compose(
     """
     rng = random.Random(f"scene {seed}")
     scene = ground(rng, grounds, side)
-    match rng.randrange(3):
-        case 0:
-            chosen = [rng.choice(cutouts)]
-        case 1:
-            chosen = _different(rng, cutouts, rng.choice((2, 2, 3)))
-        case _:
-            several = _different(rng, cutouts, 2)
-            chosen = [several[0]] * rng.randint(1, 4) + several[1:] * (rng.random() < 0.4)
-    paint = {cut: rng.choice(list(COLOURS)) if rng.random() < 0.4 else "" for cut in dict.fromkeys(chosen)}
-    rng.shuffle(chosen)
+    chosen, paint = _cast(rng, cutouts, lambda cut: cut.name)
     things = []
     for cut, (left, top, room) in zip(chosen, _slots(rng, len(chosen), side), strict=True):
         image = _fit(_rendered(cut.sample), room * rng.uniform(0.75, 0.95))
@@ -93,6 +87,35 @@ def compose(
         scene.paste(image, (x, y), image)
         things.append(Thing(cut.name, cut.sample.path, paint[cut], (x, y, x + image.width, y + image.height)))
     return scene, Scene(tuple(sorted(things, key=lambda thing: thing.centre)), side)
+
+
+def told_scene(names: Sequence[str], seed: int, *, side: int = SIDE) -> Scene:
+    """The truth of a scene like those of `compose` that nobody has drawn: its things are squares of no file."""
+    rng = random.Random(f"told scene {seed}")
+    chosen, paint = _cast(rng, names, str, kind=rng.choice((1, 1, 1, 2)))
+    things = []
+    for name, (left, top, room) in zip(chosen, _slots(rng, len(chosen), side), strict=True):
+        size = room * rng.uniform(0.75, 0.95)
+        x, y = (round(start + rng.random() * (room - size)) for start in (left, top))
+        things.append(Thing(name, Path(), paint[name], (x, y, x + round(size), y + round(size))))
+    return Scene(tuple(sorted(things, key=lambda thing: thing.centre)), side)
+
+
+def _cast(
+    rng: random.Random, cutouts: Sequence[T], called: Callable[[T], str], *, kind: int | None = None
+) -> tuple[list[T], dict[T, str]]:
+    """Which things a scene shows, in any order, and what each is painted, "" for as it is."""
+    match rng.randrange(3) if kind is None else kind:
+        case 0:
+            chosen = [rng.choice(cutouts)]
+        case 1:
+            chosen = _different(rng, cutouts, rng.choice((2, 2, 3)), called)
+        case _:
+            several = _different(rng, cutouts, 2, called)
+            chosen = [several[0]] * rng.randint(1, 4) + several[1:] * (rng.random() < 0.4)
+    paint = {cut: rng.choice(list(COLOURS)) if rng.random() < 0.4 else "" for cut in dict.fromkeys(chosen)}
+    rng.shuffle(chosen)
+    return chosen, paint
 
 
 def painted(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
@@ -110,12 +133,12 @@ def painted(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
     return Image.fromarray(np.dstack([np.uint8(np.clip(shaded, 0, 255)), alpha]), "RGBA")
 
 
-def _different(rng: random.Random, cutouts: Sequence[Cutout], count: int) -> list[Cutout]:
-    """That many cut-outs of different names."""
-    found: dict[str, Cutout] = {}
+def _different(rng: random.Random, cutouts: Sequence[T], count: int, called: Callable[[T], str]) -> list[T]:
+    """That many of different names."""
+    found: dict[str, T] = {}
     for _ in range(50):
         cut = rng.choice(cutouts)
-        found.setdefault(cut.name, cut)
+        found.setdefault(called(cut), cut)
         if len(found) == count:
             break
     return list(found.values())
