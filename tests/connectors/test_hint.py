@@ -87,8 +87,7 @@ def test_what_is_padding_in_a_picture_is_not_seen() -> None:
 
 
 def test_it_learns_to_repeat_what_is_asked_for() -> None:
-    """Two rows of three words, the first of each its name; asked for a name, the third word of its row is right, also of
-    names that stood in no row with it while it learned."""
+    """Two rows of three words, the first of each its name; asked for a name, the third word of its row is right."""
     connector = hinting(replace(SHAPE, width=32, width_ffn=64, tokens=1))
     random = torch.Generator().manual_seed(0)
 

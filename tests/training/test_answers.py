@@ -6,14 +6,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from isthmus.connectors import AlignConnector, MlpConnector, SoftPromptConnector
+from isthmus.connectors import AlignConnector, HintConnector, HintShape, MlpConnector, SoftPromptConnector
 from isthmus.training.data.forms import form_of_one
 from isthmus.training.data.questions import questions_of_one
 from isthmus.training.pictures import Pictures
 from isthmus.training.recipe import Stage
-from isthmus.training.vlm import Source, features_of, train_answers, train_words, words_of
+from isthmus.training.vlm import Source, features_of, train_answers, train_hints, train_words, words_of
 from isthmus.training.words import TOLD, Words
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.questions import LastQuestion
 from isthmus.vlm.template import ChatML
 from tests.vlm import models
 
@@ -59,6 +60,29 @@ def model(base: VisionLanguageModel, words: Words) -> VisionLanguageModel:
     return VisionLanguageModel(Encoder(), connector, language, base.tokenizer, ChatML())  # type: ignore[arg-type]
 
 
+class Told(MlpConnector):
+    """Knows before it is asked how many tokens the encoder makes."""
+
+    def num_tokens(self, n: int, frame: object = None) -> int:  # noqa: ARG002
+        return TOLD
+
+
+@pytest.fixture
+def hinting(base: VisionLanguageModel, words: Words) -> VisionLanguageModel:
+    language = base.language_model.requires_grad_(False)
+    rows = language.get_input_embeddings().weight
+    shape = HintShape(width=16, layers=2, heads=4, width_ffn=32)
+    hints = HintConnector(AlignConnector(words.table, Told(WIDTH, rows.shape[1])), rows, shape)
+    return VisionLanguageModel(
+        Encoder(),  # type: ignore[arg-type]
+        hints,
+        language,
+        base.tokenizer,
+        ChatML(),
+        question_tokenizer=LastQuestion(base.tokenizer, shape.longest),
+    )
+
+
 def changed(before: dict[str, Tensor], module: nn.Module) -> set[str]:
     return {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
 
@@ -84,6 +108,38 @@ def test_told_the_truth_nothing_but_the_prompt_learns(
     before = copied(model.connector)
     train_answers(model, Encoder(), sources, STAGE, 0, words=words, told=True, quiet=True)  # type: ignore[arg-type]
     assert changed(before, model.connector) == {"prompt"}
+
+
+def test_hints_are_learned_and_nothing_else(hinting: VisionLanguageModel, words: Words, sources: list[Source]) -> None:
+    before, language = copied(hinting.connector), copied(hinting.language_model)
+    losses: list[float] = []
+    stage = Stage(steps=20, batch=4, told=8, rate=0.01, questions=2)
+    train_hints(hinting, Encoder(), sources, stage, 0, words=words, every=losses.append, quiet=True)  # type: ignore[arg-type]
+    moved = changed(before, hinting.connector)
+    assert {"reader.read.weight", "reader.speak.weight", "reader.rows", "reader.found"} <= moved
+    assert all(name.startswith("reader.") for name in moved)
+    assert not moved & {"reader.middle", "reader.spread"}
+    assert not changed(language, hinting.language_model)
+    assert losses == list(range(1, 21))
+
+
+def test_told_the_truth_hints_are_given_and_do_not_learn(
+    hinting: VisionLanguageModel, words: Words, sources: list[Source]
+) -> None:
+    connector = SoftPromptConnector(torch.randn(3, words.table.shape[1]), hinting.connector)
+    model = VisionLanguageModel(
+        hinting.encoder,
+        connector,
+        hinting.language_model,
+        hinting.tokenizer,
+        ChatML(),
+        question_tokenizer=hinting.question_tokenizer,
+    )
+    before = copied(connector)
+    train_answers(model, Encoder(), sources, STAGE, 0, words=words, told=True, quiet=True)  # type: ignore[arg-type]
+    assert changed(before, connector) == {"prompt"}
+    train_answers(model, Encoder(), sources, STAGE, 0, words=words, quiet=True)  # type: ignore[arg-type]
+    assert {"inner.reader.speak.weight", "inner.inner.inner.maps.0.weight"} <= changed(before, connector)
 
 
 @pytest.mark.usefixtures("frozen")

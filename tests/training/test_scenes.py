@@ -11,7 +11,7 @@ from PIL import Image
 
 from isthmus.training.data.forms import LINES, form_of_scene
 from isthmus.training.data.questions import KINDS, NUMBERS, Question, place_of, plural, questions, told, with_article
-from isthmus.training.data.scenes import COLOURS, Cutout, Scene, compose, painted
+from isthmus.training.data.scenes import COLOURS, Cutout, Scene, compose, painted, told_scene
 from isthmus.training.data.sources import Sample
 
 FLAT = {"apple": (255, 0, 0), "ball": (0, 255, 0), "car": (0, 0, 255), "dog": (255, 255, 0), "eel": (255, 0, 255)}
@@ -156,3 +156,26 @@ def test_places_are_thirds(cutouts: list[Cutout]) -> None:
     said = {place_of(scene, thing) for seed in range(200) for scene in [compose(cutouts, seed, side=SIDE)[1]]
             for thing in scene.things}  # fmt: skip
     assert said == {"top left", "top", "top right", "left", "middle", "right", "bottom left", "bottom", "bottom right"}
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 100_000))
+def test_a_scene_nobody_drew_is_like_one_that_somebody_did(seed: int) -> None:
+    scene = told_scene(list(FLAT), seed, side=SIDE)
+    assert scene == told_scene(list(FLAT), seed, side=SIDE)
+    names = [thing.name for thing in scene.things]
+    assert 1 <= len(names) <= 5
+    for thing in scene.things:
+        left, top, right, bottom = thing.box
+        assert 0 <= left < right <= scene.side
+        assert 0 <= top < bottom <= scene.side
+    for question in questions(scene, list(FLAT), seed):
+        assert answered(scene, names, question), question
+
+
+def test_plainly_asked_what_compares_has_one_wording() -> None:
+    asked = [q for seed in range(200) for q in questions(told_scene(list(FLAT), seed), list(FLAT), seed, plain=True)]
+    side, left_of = ({q.text.split()[0] for q in asked if q.kind == kind} for kind in ("side", "left of"))
+    assert side == left_of == {"Is"}
+    assert not any(" right of " in q.text for q in asked if q.kind == "left of")
+    assert len({q.text.split()[0] for q in asked if q.kind == "colour"}) > 1

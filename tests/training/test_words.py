@@ -111,3 +111,11 @@ def test_a_connector_learns_to_say_what_it_sees(words: Words) -> None:
     said = scores(words, reader(features).tokens).argmax(-1)[:, NAME : NAME + 4]
     texts = ["".join(chr(words.ids[at]) for at in row) for row in said]
     assert texts == [" cat", " ox\n"]
+
+
+def test_answers_are_words_of_the_table_with_pauses_behind() -> None:
+    more = Words(ByteTokenizer(), ROWS, [CAT], ["no"])
+    rows = more.answers(["no", "cat", "dog", "no cat"], 4)
+    said = ["".join(chr(more.ids[at]) for at in row) for row in rows.tolist()]
+    # of a word that is not known, and of too many, nothing is said
+    assert said == [" no\n", " cat", "\n\n\n\n", "\n\n\n\n"]

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from isthmus.checkpoints import resolve
 from isthmus.connectors.align import AlignConnector
+from isthmus.connectors.hint import HintConnector, HintShape
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.connectors.soft_prompt import SoftPromptConnector
@@ -17,7 +19,7 @@ from isthmus.messages import user
 from isthmus.precision import fast_dtype
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
-from isthmus.vlm.default import save_default_vlm
+from isthmus.vlm.default import question_tokenizer_of, save_default_vlm
 from isthmus.vlm.language_model import LanguageModel, load_language_model
 from isthmus.vlm.load import load_vlm
 from isthmus.vlm.model import VisionLanguageModel
@@ -39,17 +41,25 @@ def saved(folder: Path, kind: str, language: LanguageModel) -> VisionLanguageMod
     encoder = DepthsEncoder(load_efficientnet(resolve("default/efficientnet-lite0")), classes)
     shape = QFormerConfig(encoder.width, 576, width=32, layers=2, heads=2, width_ffn=48, queries=4)
     connector = MlpConnector(encoder.width, 576) if kind == "mlp" else QFormerConnector(shape)
-    if kind == "soft prompt, align":
-        connector = SoftPromptConnector(torch.randn(3, 576), AlignConnector(torch.randn(9, 576).half(), connector))
+    rows = language.model.get_input_embeddings().weight
+    if kind != "mlp" and kind != "qformer":
+        connector = AlignConnector(rows[100:109], connector)
+    if kind == "soft prompt, hint, align":
+        connector = HintConnector(connector, rows, HintShape(width=32, heads=4, width_ffn=48, row=2))
+    if kind.startswith("soft prompt"):
+        connector = SoftPromptConnector(torch.randn(3, 576), connector)
     # as it will be kept: in half precision
     for parameter in connector.parameters():
         parameter.data = parameter.data.half().float()
-    model = VisionLanguageModel(encoder, connector, language.model, language.tokenizer, ChatML()).eval()
+    asked = question_tokenizer_of(connector, language.tokenizer)
+    model = VisionLanguageModel(
+        encoder, connector, language.model, language.tokenizer, ChatML(), question_tokenizer=asked
+    ).eval()
     save_default_vlm(model, folder, language_model=(language.name, language.fingerprint), about={"lineage": {}})
     return model
 
 
-@pytest.mark.parametrize("kind", ["mlp", "qformer", "soft prompt, align"])
+@pytest.mark.parametrize("kind", ["mlp", "qformer", "align", "soft prompt, align", "soft prompt, hint, align"])
 def test_what_was_saved_answers_the_same(tmp_path: Path, kind: str, language: LanguageModel) -> None:
     model = saved(tmp_path, kind, language)
     loaded = load_vlm(str(tmp_path))
@@ -58,6 +68,18 @@ def test_what_was_saved_answers_the_same(tmp_path: Path, kind: str, language: La
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     messages = [user(CAT, "What is this?")]
     assert loaded.answer(messages, max_tokens=8).text == model.answer(messages, max_tokens=8).text
+    assert (loaded.question_tokenizer is None) == ("hint" not in kind)
+
+
+def test_words_are_kept_as_their_ids(tmp_path: Path, language: LanguageModel) -> None:
+    model = saved(tmp_path, "soft prompt, hint, align", language)
+    kept = load_file(tmp_path / "model.safetensors")
+    (words,) = [value for key, value in kept.items() if key.endswith(".words")]
+    rows = language.model.get_input_embeddings().weight
+    assert torch.equal(rows[words].float(), model.connector.inner.inner.words)
+    model.connector.inner.inner.words += 1
+    with pytest.raises(ValueError, match="words that the language model does not have"):
+        save_default_vlm(model, tmp_path, language_model=(language.name, language.fingerprint), about={})
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,10 @@ class Pictures:
     asked: tuple[tuple[Question, ...], ...]
     forms: tuple[Form, ...]
 
+    def every(self, step: int) -> "Pictures":
+        """Every step-th picture."""
+        return Pictures(self.stored[::step], self.asked[::step], self.forms[::step])
+
 
 @dataclass(frozen=True)
 class Split:

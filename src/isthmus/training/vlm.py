@@ -22,7 +22,7 @@ from isthmus.contrastive.tokenizer import Tokenizer
 from isthmus.messages import assistant, user
 from isthmus.precision import fast_autocast
 from isthmus.progress import progress
-from isthmus.training.data.forms import Form, form_of_one, form_of_scene
+from isthmus.training.data.forms import ANY_SCENE, Form, form_of_one, form_of_scene
 from isthmus.training.data.questions import CAPTIONS, Question, as_typed, questions, questions_of_one
 from isthmus.training.data.scenes import told_scene
 from isthmus.training.pictures import Pictures
@@ -104,13 +104,13 @@ def train_stage1(
 
 
 def words_of(tokenizer: Any, rows: Tensor, sources: Sequence[Source]) -> Words:
-    """The words of all that the sources show and answer. `rows` [V, D]: the language model's embeddings."""
+    """The words of all that the sources, and any scene, show and answer. `rows` [V, D]: the model's embeddings."""
     forms = {form for source in sources for form in source.pictures.forms if form}
     imagined = {form_of_one(name) for source in sources for name in source.imagined}
     answers = {
         q.answer for source in sources for asked in source.pictures.asked for q in asked if q.kind not in CAPTIONS
     }
-    return Words(tokenizer, rows, forms | imagined, answers)
+    return Words(tokenizer, rows, {*forms, *imagined, *ANY_SCENE}, answers | {"yes", "no"})
 
 
 def train_words(
@@ -349,8 +349,10 @@ def optimiser_of(module: nn.Module, stage: Stage) -> tuple[torch.optim.Optimizer
     groups = [group for group in groups if group["params"]]
     optimiser = torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98), fused=True)
     rates = [float(group["lr"]) for group in optimiser.param_groups]
+    # a warm-up of exactly one step would have it divide by nothing
+    warmup = stage.warmup if stage.warmup * stage.steps > 1.5 else 0.5 / stage.steps
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, rates, stage.steps, pct_start=stage.warmup, cycle_momentum=False
+        optimiser, rates, stage.steps, pct_start=warmup, cycle_momentum=False
     )
     return optimiser, schedule
 

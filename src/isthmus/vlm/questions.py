@@ -42,7 +42,7 @@ class LastQuestion:
     """`tokenizer`: the language model's own, of `transformers`. `longest`: so many of the last tokens are taken."""
 
     def __init__(self, tokenizer: Any, longest: int) -> None:
-        self.longest = longest
+        self.tokenizer, self.longest = tokenizer, longest
         self._prompts = PromptTokenizer(tokenizer)
 
     def __call__(self, messages: Sequence[Message]) -> Question:

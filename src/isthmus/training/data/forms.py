@@ -6,7 +6,7 @@ A sentence has every word's place depend on the words before it; in a form, each
 from dataclasses import astuple, dataclass
 
 from isthmus.training.data.questions import NUMBERS, place_of
-from isthmus.training.data.scenes import Scene
+from isthmus.training.data.scenes import COLOURS, Scene
 
 LINES = 3
 """So many different things are told of, from left to right."""
@@ -31,6 +31,16 @@ class Line:
 
 
 Form = tuple[Line, ...]
+
+ANY_SCENE: tuple[Form, ...] = tuple(
+    (Line(standing, number, colour, "", f"{down} {across}".strip() or "middle"),)
+    for standing in ("left", "middle", "right")
+    for number in NUMBERS[1:5]
+    for colour in COLOURS
+    for down in ("top", "", "bottom")
+    for across in ("left", "", "right")
+)
+"""Between them these say all that a scene's form can say, names aside."""
 
 
 def form_of_scene(scene: Scene) -> Form:
