@@ -51,7 +51,7 @@ def test_a_stage_draws_only_from_sources_the_recipe_has(tmp_path: Path) -> None:
     assert read_recipe(path).second.shares == {"scenes": 1, "glyphs": 1}
     del recipe["sources"]["glyphs"]
     path.write_text(yaml.safe_dump(recipe))
-    with pytest.raises(InputError, match="prompt draws from glyphs, of which sources says nothing"):
+    with pytest.raises(InputError, match="hints draws from glyphs, of which sources says nothing"):
         read_recipe(path)
 
 
