@@ -49,10 +49,18 @@ def test_the_hint_stands_behind_what_is_seen() -> None:
     assert torch.equal(out.scores, connector.inner(seen).scores)
 
 
-def test_it_speaks_in_words() -> None:
-    hint = hinting().hint(told(*range(SEEN)), texts(5))
+def test_it_says_the_likeliest_words_and_learns_as_from_their_mixture() -> None:
+    connector = hinting()
+    hint = connector.hint(told(*range(SEEN)), texts(5))
     assert hint.scores.shape == (1, 2, 12)
-    torch.testing.assert_close(hint.tokens, hint.scores.softmax(-1) @ ROWS[:12])
+    torch.testing.assert_close(hint.tokens, ROWS[hint.scores.argmax(-1)])
+    mixed = hint.scores.softmax(-1) @ ROWS[:12]
+    weights = torch.arange(WIDTH) / WIDTH
+    ours, theirs = (
+        torch.autograd.grad((tokens * weights).sum(), connector.reader.speak.weight, retain_graph=True)[0]
+        for tokens in (hint.tokens, mixed)
+    )
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_without_a_question_it_says_nothing() -> None:

@@ -39,7 +39,8 @@ class HintConnector(Trainable):
     A language model too small to compare what it is told (which of two things is further left?) reads the outcome
     instead. Shapes: features.tokens [B, N, D_in] and text.ids [B, T] -> tokens [B, M + K, D_out]; scores [B, M, W] are
     inner's. The text is in the language model's own ids, `rows` [V, D_out] are its embeddings: shared with it, neither
-    trained nor kept with the weights. Without text, the hint is inner's first word, the one that says nothing.
+    trained nor kept with the weights. Without text, the hint is inner's first word, the one that says nothing. A hint
+    is whole words, not mixtures: those the language model would repeat mangled.
     Source: InstructBLIP (Dai et al., 2023), section 2.3. There the Q-Former reads the question beside the features;
     here a transformer reads it beside words, so that it can be trained on accounts of pictures that nobody has drawn.
     """
@@ -94,8 +95,11 @@ class HintConnector(Trainable):
             )
         rows = self._rows[0]
         asked = rows[text.ids.to(rows.device)].to(seen.tokens)
-        near = self.reader(seen.tokens, seen.mask, asked, text.mask)
-        return replace(self.inner.in_words(near), mask=mask)
+        hint = self.inner.in_words(self.reader(seen.tokens, seen.mask, asked, text.mask))
+        assert hint.scores is not None
+        # the likeliest words themselves; gradients as if they were the mixtures (straight-through)
+        likeliest = self.inner.words[hint.scores.argmax(-1)].to(hint.tokens.dtype)
+        return replace(hint, tokens=likeliest + hint.tokens - hint.tokens.detach(), mask=mask)
 
 
 class _Reader(nn.Module):

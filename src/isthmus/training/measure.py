@@ -20,6 +20,7 @@ from isthmus.training.vlm import Asked, Source, features_of
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vlm.branches import forward_branches
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.questions import text_of
 from isthmus.vlm.sequence import Sample
 
 Control: TypeAlias = Literal["", "another picture"]
@@ -104,7 +105,7 @@ def exact_answers(
     shown = pictures.stored.roll(1, 0) if control == "another picture" else pictures.stored
     for start in range(0, len(shown), batch):
         groups = [[asked(q) for q in each] for each in pictures.asked[start : start + batch]]
-        tokens = model.connect(features_of(encoder, shown[start : start + batch].to(encoder.classes.device)))
+        tokens = model.look(features_of(encoder, shown[start : start + batch].to(encoder.classes.device)))
         out = forward_branches(model, groups, tokens)
         right = out.logits.argmax(-1).eq(out.targets).tolist()
         at = 0
@@ -128,7 +129,8 @@ def named(
         part = rows[start : start + batch]
         stored = pictures.stored[torch.tensor([at for at, _ in part])].to(encoder.classes.device)
         prompts = [asked.prompt(question) for _, question in part]
-        texts = _written(model, prompts, model.connect(features_of(encoder, stored)))
+        text = text_of([prompt.questions[0] for prompt in prompts if prompt.questions], stored.device)
+        texts = _written(model, prompts, model.connect(features_of(encoder, stored), text))
         for (_, question), said in zip(part, texts, strict=True):
             found[question.kind].append(same_thing(said, question.answer))
     return dict(found)
