@@ -1,7 +1,6 @@
 """Tokens that cannot leave the language model's own words: each is a mixture of word embeddings."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -42,15 +41,14 @@ class AlignConnector(Trainable):
 
     def forward(self, features: Features, text: Text | None = None) -> Tokens:
         near: Tokens = self.inner(features, text)
-        return replace(self.in_words(near.tokens), mask=near.mask)
+        return self.in_words(near.tokens, near.mask)
 
-    def in_words(self, near: Tensor) -> Tokens:
+    def in_words(self, near: Tensor, mask: Tensor) -> Tokens:
         """near [B, M, D_out] -> the mixtures of words they are near, with their scores."""
         with _exactly(near.device.type):  # bf16 has too few digits for near neighbours
             words = self.words.float()
             scores = self.sharpness * (near.float() @ words.T - words.square().sum(1) / 2)
             mixed = scores.softmax(-1) @ words
-        mask = torch.ones(near.shape[:2], dtype=torch.bool, device=near.device)
         return Tokens(mixed.to(near.dtype), mask, scores)
 
 

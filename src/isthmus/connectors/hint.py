@@ -95,11 +95,11 @@ class HintConnector(Trainable):
             )
         rows = self._rows[0]
         asked = rows[text.ids.to(rows.device)].to(seen.tokens)
-        hint = self.inner.in_words(self.reader(seen.tokens, seen.mask, asked, text.mask))
+        hint = self.inner.in_words(self.reader(seen.tokens, seen.mask, asked, text.mask), mask)
         assert hint.scores is not None
         # the likeliest words themselves; gradients as if they were the mixtures (straight-through)
         likeliest = self.inner.words[hint.scores.argmax(-1)].to(hint.tokens.dtype)
-        return replace(hint, tokens=likeliest + hint.tokens - hint.tokens.detach(), mask=mask)
+        return replace(hint, tokens=likeliest + hint.tokens - hint.tokens.detach())
 
 
 class _Reader(nn.Module):

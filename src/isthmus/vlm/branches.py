@@ -27,8 +27,7 @@ def forward_branches(model: VisionLanguageModel, groups: Sequence[Sequence[Sampl
 
     Raises InputError where a group's samples do not begin alike, or have no label.
     """
-    hints: int = getattr(model.connector, "hints", 0)
-    packed = [_pack(group, hints) for group in groups]
+    packed = [_pack(group, model.hints) for group in groups]
     longest = max(len(each.ids) for each in packed)
     ids = torch.zeros(len(packed), longest, dtype=torch.long)
     labels = torch.full_like(ids, IGNORE)
@@ -38,7 +37,7 @@ def forward_branches(model: VisionLanguageModel, groups: Sequence[Sequence[Sampl
         here = slice(0, len(each.ids))
         ids[row, here], labels[row, here] = torch.tensor(each.ids), torch.tensor(each.labels)
         positions[row, here], branch[row, here] = torch.tensor(each.positions), torch.tensor(each.branch)
-    rows = _with_hints(model, groups, tokens) if hints else tokens.tokens[tokens.mask]
+    rows = _with_hints(model, groups, tokens) if model.hints else tokens.tokens[tokens.mask]
     embeds = embed(ids, rows, model.language_model.get_input_embeddings())
     out = model.language_model.base_model(
         inputs_embeds=embeds,

@@ -211,7 +211,7 @@ def see(model: "VisionLanguageModel", pictures: Sequence[Picture], questions: Se
             raise InputError(
                 f"the connector made {len(each)} tokens of picture {at}", why=f"it had announced {extent.tokens}"
             )
-    later = getattr(model.connector, "hints", 0) or (len(tokens.tokens[0]) if any(questions) else 0)
+    later = model.hints or (len(tokens.tokens[0]) if any(questions) else 0)
     return [Seen(each, extent, len(each) - min(later, len(each))) for each, extent in zip(rows, extents, strict=True)]
 
 

@@ -101,6 +101,11 @@ class VisionLanguageModel(nn.Module):
         return self
 
     @property
+    def hints(self) -> int:
+        """So many of a picture's last tokens, and no others, depend on the question (HintConnector); mostly 0."""
+        return getattr(self.connector, "hints", 0)
+
+    @property
     def context(self) -> int | None:
         """How many tokens the language model reads at most, where its config says so."""
         limit = getattr(self.language_model.config, "max_position_embeddings", None)
@@ -144,7 +149,7 @@ class VisionLanguageModel(nn.Module):
 
     def look(self, features: Features) -> Tokens:
         """As `connect`, but what depends on a question (HintConnector's last tokens) is left out."""
-        if not getattr(self.connector, "hints", 0):
+        if not self.hints:
             return self.connect(features)
         tokens: Tokens = self.connector.look(self._moved(features))
         return tokens
