@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from isthmus.connectors import LinearConnector, SoftPromptConnector
+from isthmus.connectors import AlignConnector, HintConnector, HintShape, LinearConnector, SoftPromptConnector
+from isthmus.connectors.connector import Text
 
 from .samples import WIDTH_IN, WIDTH_OUT, features
 
@@ -27,6 +28,30 @@ def test_alone_it_says_the_same_of_every_picture_and_still_learns() -> None:
     assert one.mask.shape == (1, 2)
     one.tokens.sum().backward()
     assert torch.equal(blind.prompt.grad, torch.ones(2, WIDTH_OUT))
+
+
+def test_the_cue_stands_right_before_the_hint() -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(30, WIDTH_OUT)
+    spoken = AlignConnector(rows[:10], LinearConnector(WIDTH_IN, WIDTH_OUT))
+    spoken.num_tokens = lambda n, frame=None: 4  # type: ignore[method-assign,assignment]  # noqa: ARG005
+    hinting = HintConnector(spoken, rows, HintShape(tokens=2, width=16, layers=1, heads=4, width_ffn=32, row=2))
+    connector = SoftPromptConnector(PROMPT, hinting, cue=rows[20:23])
+    seen, text = features(4), Text(torch.tensor([[3, 7]]), torch.ones(1, 2, dtype=torch.bool))
+    out, inner = connector(seen, text), hinting(seen, text)
+    assert out.tokens.shape[1] == connector.num_tokens(4) == 2 + 4 + 3 + 2
+    parts = out.tokens.split([2, 4, 3, 2], dim=1)
+    for part, expected in zip(parts, [PROMPT, inner.tokens[0, :4], rows[20:23], inner.tokens[0, 4:]], strict=True):
+        assert torch.equal(part[0], expected)
+    looked = connector.look(seen)
+    assert torch.equal(looked.tokens, out.tokens[:, :-2])
+    assert torch.equal(connector.hint(looked, text).tokens, out.tokens[:, -2:])
+    assert [tuple(each.shape) for each in connector.steering] == [(2, WIDTH_OUT), (3, WIDTH_OUT)]
+
+
+def test_a_cue_without_a_hint_is_refused() -> None:
+    with pytest.raises(ValueError, match="this connector gives none"):
+        SoftPromptConnector(PROMPT, LinearConnector(WIDTH_IN, WIDTH_OUT), cue=PROMPT)
 
 
 def test_where_it_starts_is_copied() -> None:

@@ -102,11 +102,9 @@ STAGE = Stage(steps=3, batch=4, rate=0.01, questions=2)
 
 
 @pytest.mark.usefixtures("frozen")
-def test_told_the_truth_nothing_but_the_prompt_learns(
-    model: VisionLanguageModel, words: Words, sources: list[Source]
-) -> None:
+def test_steering_nothing_but_the_prompt_learns(model: VisionLanguageModel, sources: list[Source]) -> None:
     before = copied(model.connector)
-    train_answers(model, Encoder(), sources, STAGE, 0, words=words, told=True, quiet=True)  # type: ignore[arg-type]
+    train_answers(model, Encoder(), sources, STAGE, 0, steering=True, quiet=True)  # type: ignore[arg-type]
     assert changed(before, model.connector) == {"prompt"}
 
 
@@ -123,10 +121,11 @@ def test_hints_are_learned_and_nothing_else(hinting: VisionLanguageModel, words:
     assert losses == list(range(1, 21))
 
 
-def test_told_the_truth_hints_are_given_and_do_not_learn(
+def test_steering_learns_the_cue_before_the_hint_too(
     hinting: VisionLanguageModel, words: Words, sources: list[Source]
 ) -> None:
-    connector = SoftPromptConnector(torch.randn(3, words.table.shape[1]), hinting.connector)
+    steering = torch.randn(5, words.table.shape[1])
+    connector = SoftPromptConnector(steering[:3], hinting.connector, cue=steering[3:])
     model = VisionLanguageModel(
         hinting.encoder,
         connector,
@@ -136,8 +135,8 @@ def test_told_the_truth_hints_are_given_and_do_not_learn(
         question_tokenizer=hinting.question_tokenizer,
     )
     before = copied(connector)
-    train_answers(model, Encoder(), sources, STAGE, 0, words=words, told=True, quiet=True)  # type: ignore[arg-type]
-    assert changed(before, connector) == {"prompt"}
+    train_answers(model, Encoder(), sources, STAGE, 0, steering=True, quiet=True)  # type: ignore[arg-type]
+    assert changed(before, connector) == {"prompt", "cue"}
     train_answers(model, Encoder(), sources, STAGE, 0, words=words, quiet=True)  # type: ignore[arg-type]
     assert {"inner.reader.speak.weight", "inner.inner.inner.maps.0.weight"} <= changed(before, connector)
 

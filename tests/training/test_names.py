@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.training.data.names import common_names, name_of, same_thing, shared_name
+from isthmus.training.data.names import class_names, common_names, name_of, same_thing, shared_name
 from isthmus.training.data.sources import Sample
 from isthmus.training.pictures import split_files
 
@@ -85,6 +85,13 @@ def test_no_drawing_stands_on_two_sides_and_all_held_names_are_trained() -> None
 def test_a_name_is_cut_to_what_several_drawings_bear(name: str, shared: str) -> None:
     bearing = {"rocket": 3, "toy rocket": 1, "fire truck": 2, "truck": 9, "inukshuk": 1, "q": 4}
     assert shared_name(name, bearing) == shared
+
+
+def test_classes_are_called_as_several_of_them_or_drawings_are() -> None:
+    classes = [("tabby", "tabby cat"), ("Egyptian cat",), ("espresso",), ("pickup", "pickup truck"), ("model T",)]
+    classes += [("promontory", "headland", "head"), ("cup",), ("Boston bull", "Boston terrier")]
+    called = class_names(classes, {"truck": 2, "head": 9, "t": 5, "terrier": 3})
+    assert called == ("cat", "cat", "espresso", "truck", "model t", "promontory", "cup", "boston bull")
 
 
 def test_names_are_shared_by_drawings_to_train_on_alone() -> None:

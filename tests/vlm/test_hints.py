@@ -12,7 +12,7 @@ from isthmus.vlm.questions import LastQuestion
 from tests.vlm import models
 
 A, B = models.picture(0), models.picture(1)
-TOKENS, PROMPT, HINTS = 16, 2, 3
+TOKENS, PROMPT, CUE, HINTS = 16, 2, 1, 3
 ASKED = ["What is it?", "How many dogs are there?", "Is it left of the box?"]
 
 
@@ -30,7 +30,7 @@ def hinting() -> VisionLanguageModel:
 
     align = AlignConnector(rows[20:120], models.disturbed(Sixteen(32, rows.shape[1]), 0))
     shape = HintShape(tokens=HINTS, width=16, layers=2, heads=4, width_ffn=32, row=4, longest=12)
-    connector = SoftPromptConnector(rows[:PROMPT], HintConnector(align, rows, shape))
+    connector = SoftPromptConnector(rows[:PROMPT], HintConnector(align, rows, shape), cue=rows[PROMPT : PROMPT + CUE])
     models.disturbed(connector.inner.reader, 1)
     return models.model(connector=connector, question_tokenizer=LastQuestion(base.tokenizer, shape.longest))
 
@@ -40,9 +40,9 @@ def test_a_second_question_makes_a_new_hint_and_reads_no_picture_again(hinting: 
     for at, question in enumerate([*ASKED, ASKED[0]]):
         answer = talk.ask(A, question, Options(12))
         assert answer.text == hinting.ask(A, question, max_tokens=12).text
-        assert answer.tokens_pictures == PROMPT + TOKENS + HINTS
+        assert answer.tokens_pictures == PROMPT + TOKENS + CUE + HINTS
         # of the picture everything but the hint is still there
-        assert (answer.tokens_reused > PROMPT + TOKENS) == (at > 0), at
+        assert (answer.tokens_reused >= PROMPT + TOKENS + CUE) == (at > 0), at
         assert answer.tokens_reused < answer.tokens_in - HINTS
     assert hinting.encoder.pictures - encoded == 1 + len(ASKED) + 1
 

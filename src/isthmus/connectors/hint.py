@@ -39,7 +39,8 @@ class HintConnector(Trainable):
     A language model too small to compare what it is told (which of two things is further left?) reads the outcome
     instead. Shapes: features.tokens [B, N, D_in] and text.ids [B, T] -> tokens [B, M + K, D_out]; scores [B, M, W] are
     inner's. The text is in the language model's own ids, `rows` [V, D_out] are its embeddings: shared with it, neither
-    trained nor kept with the weights. Without text, the hint is inner's first word, the one that says nothing. A hint
+    trained nor kept with the weights. Without text, or with an empty one, the hint is inner's first word, the one that
+    says nothing. A hint
     is whole words, not mixtures: those the language model would repeat mangled.
     Source: InstructBLIP (Dai et al., 2023), section 2.3. There the Q-Former reads the question beside the features;
     here a transformer reads it beside words, so that it can be trained on accounts of pictures that nobody has drawn.
@@ -85,8 +86,8 @@ class HintConnector(Trainable):
         Raises InputError where the text is longer than `shape.longest`.
         """
         mask = seen.mask.new_ones(len(seen.mask), self.hints)
+        silent = self.inner.words[0].to(seen.tokens.dtype).expand(len(mask), self.hints, -1)
         if text is None:
-            silent = self.inner.words[0].to(seen.tokens.dtype).expand(len(mask), self.hints, -1)
             return Tokens(silent, mask)
         if text.ids.shape[1] > self.shape.longest:
             raise InputError(
@@ -99,7 +100,8 @@ class HintConnector(Trainable):
         assert hint.scores is not None
         # the likeliest words themselves; gradients as if they were the mixtures (straight-through)
         likeliest = self.inner.words[hint.scores.argmax(-1)].to(hint.tokens.dtype)
-        return replace(hint, tokens=likeliest + hint.tokens - hint.tokens.detach())
+        said = likeliest + hint.tokens - hint.tokens.detach()
+        return replace(hint, tokens=torch.where(text.mask.any(1)[:, None, None], said, silent.to(said)))
 
 
 class _Reader(nn.Module):

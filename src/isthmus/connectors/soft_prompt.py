@@ -12,34 +12,51 @@ from isthmus.vision.features import Features, Frame
 
 
 class SoftPromptConnector(Trainable):
-    """P learned tokens, the same for every picture, then those of `inner`.
+    """P learned tokens, the same for every picture, then those of `inner`; C more before its hint, if it gives one.
 
-    Shapes: features.tokens [B, N, D_in] -> tokens [B, P + M, D_out], M being inner's, whose scores stay as they are.
+    Shapes: features.tokens [B, N, D_in] -> tokens [B, P + M + C, D_out], M being inner's, whose scores stay.
     With `inner` None (and then `width_in`) there is nothing but the P tokens: trained as others are, it answers as well
-    as can be done without looking, which is the control that every figure stands beside. `prompt` [P, D_out]: where
-    they start; words of the language model do. Parameters: P x D_out, and inner's.
+    as can be done without looking, which is the control that every figure stands beside. `prompt` [P, D_out] and `cue`
+    [C, D_out]: where they start; words of the language model do. Parameters: (P + C) x D_out, and inner's.
     Source: prompt tuning (Lester et al., 2021), section 2; the start from words is its section 3.2.
     """
 
     def __init__(
-        self, prompt: Tensor, inner: Any = None, *, width_in: int | None = None, trainable: bool = True
+        self,
+        prompt: Tensor,
+        inner: Any = None,
+        *,
+        cue: Tensor | None = None,
+        width_in: int | None = None,
+        trainable: bool = True,
     ) -> None:
-        """Raises ValueError where `inner` speaks in another width than the prompt, or where neither says width_in."""
+        """Raises ValueError where `inner` speaks in another width than the prompt, where neither says width_in, and for
+        a cue to a hint that nobody gives."""
         super().__init__(trainable)
-        if inner is not None and inner.width_out != prompt.shape[1]:
-            raise ValueError(f"a prompt {prompt.shape[1]} wide before tokens {inner.width_out} wide")
+        for steering in (prompt, cue):
+            if inner is not None and steering is not None and inner.width_out != steering.shape[1]:
+                raise ValueError(f"a prompt {steering.shape[1]} wide before tokens {inner.width_out} wide")
         width_in = inner.width_in if inner is not None else width_in
         if width_in is None:
             raise ValueError("a prompt alone has to be told how wide the features are that it does not look at")
         self.width_in: int = width_in
         self.width_out: int = prompt.shape[1]
         self.prompt = nn.Parameter(prompt.detach().clone().float())
+        self.cue = nn.Parameter(cue.detach().clone().float()) if cue is not None else None
         self.inner = inner
+        if cue is not None and not self.hints:
+            raise ValueError("a cue stands before a hint, and this connector gives none")
         if not trainable:
             self.requires_grad_(False).eval()
 
+    @property
+    def steering(self) -> list[nn.Parameter]:
+        """What is the same for every picture: the prompt, and the cue if there is one."""
+        return [each for each in (self.prompt, self.cue) if each is not None]
+
     def num_tokens(self, n: int, frame: Frame | None = None) -> int:
-        return len(self.prompt) + (self.inner.num_tokens(n, frame) if self.inner is not None else 0)
+        steering = sum(len(each) for each in self.steering)
+        return steering + (self.inner.num_tokens(n, frame) if self.inner is not None else 0)
 
     @property
     def hints(self) -> int:
@@ -49,21 +66,30 @@ class SoftPromptConnector(Trainable):
     def forward(self, features: Features, text: Text | None = None) -> Tokens:
         if self.inner is None:
             nothing = self.prompt.new_empty(len(features.tokens), 0, self.width_out)
-            return self.before(Tokens(nothing, features.mask[:, :0]))
-        return self.before(self.inner(features, text))
+            return self._steered(Tokens(nothing, features.mask[:, :0]))
+        if not self.hints:
+            return self._steered(self.inner(features, text))
+        seen = self.look(features)
+        hint = self.hint(seen, text)
+        tokens = torch.cat([seen.tokens, hint.tokens.to(seen.tokens.dtype)], dim=1)
+        return replace(seen, tokens=tokens, mask=torch.cat([seen.mask, hint.mask], dim=1))
 
     def look(self, features: Features) -> Tokens:
         """What depends on no question (HintConnector)."""
-        return self.before(self.inner.look(features))
+        return self._steered(self.inner.look(features))
 
     def hint(self, seen: Tokens, text: Text | None) -> Tokens:
         """Inner's hint about what `look` saw (HintConnector)."""
-        first = len(self.prompt)
-        hint: Tokens = self.inner.hint(replace(seen, tokens=seen.tokens[:, first:], mask=seen.mask[:, first:]), text)
+        inner = slice(len(self.prompt), seen.tokens.shape[1] - (len(self.cue) if self.cue is not None else 0))
+        hint: Tokens = self.inner.hint(replace(seen, tokens=seen.tokens[:, inner], mask=seen.mask[:, inner]), text)
         return hint
 
-    def before(self, seen: Tokens) -> Tokens:
-        """The prompt, then what is given."""
-        prompt = self.prompt.to(seen.tokens.dtype).expand(len(seen.tokens), -1, -1)
-        mask = seen.mask.new_ones(prompt.shape[:2])
-        return Tokens(torch.cat([prompt, seen.tokens], dim=1), torch.cat([mask, seen.mask], dim=1), seen.scores)
+    def _steered(self, seen: Tokens) -> Tokens:
+        """The prompt, what is given, the cue."""
+        steering = [each.to(seen.tokens.dtype).expand(len(seen.tokens), -1, -1) for each in self.steering]
+        masks = [seen.mask.new_ones(each.shape[:2]) for each in steering]
+        return replace(
+            seen,
+            tokens=torch.cat([steering[0], seen.tokens, *steering[1:]], dim=1),
+            mask=torch.cat([masks[0], seen.mask, *masks[1:]], dim=1),
+        )

@@ -29,10 +29,11 @@ from isthmus.errors import InputError
 from isthmus.machine import machine
 from isthmus.precision import fast_dtype
 from isthmus.threads import keep_memory
+from isthmus.training.data.names import class_names
 from isthmus.training.data.sources import STAMPS, clipart, emoji, emoji_folder, glyphs, photographs, stamps
 from isthmus.training.embedder import class_vectors
 from isthmus.training.measure import commonest_answers, measure, nearest_captions
-from isthmus.training.pictures import Pictures, Split, easy_vqa, grounds, scenes, singles, split_files
+from isthmus.training.pictures import Pictures, Split, borne, easy_vqa, grounds, scenes, singles, split_files, unknown
 from isthmus.training.recipe import MlpShape, QFormerShape, SourceName, Stage, VlmRecipe
 from isthmus.training.vlm import Source, train_answers, train_hints, train_stage1, train_words, words_of
 from isthmus.vision.depths import DepthsEncoder
@@ -48,11 +49,14 @@ TEXT_ENCODER = "default/minilm"
 CAPTION_TOKENS = 24
 TEST_SCENES, CHOOSING_SCENES = 400, 400
 EASY_VQA_STEP = 4
+DRAWINGS: tuple[SourceName, ...] = ("stamps", "emoji", "clipart")
+IMAGINED_STEP = 16
+"""In every so many of the drawings classes are imagined too."""
 # seeds of scenes: far enough apart that no set runs into another
 TRAIN_SEED, TEST_SEED, CHOOSING_SEED = 1_000_000, 2_000_000, 3_000_000
 TEST_GROUNDS = 6
 GROUNDS = 600
-STAGES = ("first", "words", "hints", "soft_prompt", "prompt", "second", "blind")
+STAGES = ("first", "words", "hints", "soft_prompt", "cue", "prompt", "second", "blind")
 WORD_SCALE = 0.35
 """What the last map's first weights are multiplied by."""
 
@@ -88,10 +92,15 @@ class Workshop:
         raise InputError(f"no source {name!r}")
 
     def sources(self) -> dict[SourceName, Source]:
-        """All the recipe's sources with their shares."""
-        classes = tuple(each.names[0].lower() for each in imagenet_classes())
+        """All the recipe's sources with their shares. Classes are imagined in drawings too: then the finer stages saw
+        something else, so that it is learned whom to believe of photographs, of which there are none."""
+        classes = class_names([each.names for each in imagenet_classes()], borne(self.split.train))
+        made: dict[SourceName, Pictures] = {name: self.train(name) for name in self.recipe.sources}
+        if "imagined" in made:
+            drawn = [made[name].every(IMAGINED_STEP) for name in DRAWINGS if name in made]
+            made["imagined"] = unknown([made["imagined"], *drawn])
         return {
-            name: Source(self.train(name), entry.share, classes if name == "imagined" else ())
+            name: Source(made[name], entry.share, classes if name == "imagined" else ())
             for name, entry in self.recipe.sources.items()
         }
 
@@ -172,14 +181,17 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
                 train_hints(
                     composed(speaking), encoder, for_(recipe.hints), recipe.hints, recipe.seed, words=words, quiet=quiet
                 )
-    begun = torch.tensor(language.tokenizer(recipe.soft_prompt)["input_ids"], device=rows.device)
-    connector = SoftPromptConnector(rows[begun], speaking)
+    prompt, cue = (
+        rows[torch.tensor(language.tokenizer(said)["input_ids"], dtype=torch.long, device=rows.device)]
+        for said in (recipe.soft_prompt, recipe.cue)
+    )
+    connector = SoftPromptConnector(prompt, speaking, cue=cue if recipe.cue else None)
     model = composed(connector)
     if recipe.prompt is not None:
         with stages("prompt", connector) as run:
             if run:
                 train_answers(
-                    model, encoder, for_(recipe.prompt), recipe.prompt, recipe.seed, words=words, told=True, quiet=quiet
+                    model, encoder, for_(recipe.prompt), recipe.prompt, recipe.seed, steering=True, quiet=quiet
                 )
     if recipe.first is not None and isinstance(seeing, MlpConnector):
         with stages("first", connector) as run:
@@ -230,7 +242,7 @@ class _Stages:
         """Whether the stage is still to be run; if not, the connector is as it was behind it."""
         self._led[name] = self._left.pop(name)
         if name == "prompt":
-            self._led["soft_prompt"] = self._left.pop("soft_prompt")
+            self._led |= {key: self._left.pop(key) for key in ("soft_prompt", "cue")}
         key = hashlib.sha256(json.dumps(self._led, sort_keys=True).encode()).hexdigest()[:12]
         path = self._folder / f"{name}-{key}.safetensors"
         if path.is_file():

@@ -8,7 +8,7 @@ import json
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import lru_cache
@@ -93,11 +93,16 @@ def split_files(stamps: Sequence[Sample], others: Sequence[Sample]) -> Split:
         for sample, name in named.items()
         if sample not in held and sample not in chosen and (sample.source == "stamps" or times[name] <= SHARED)
     }
-    bearing = Counter(
-        ending for _, ending in {(_drawing(s), ending) for s, name in train.items() for ending in endings(name)}
-    )
+    bearing = borne(train)
     return Split(
         *({sample: shared_name(name, bearing) for sample, name in part.items()} for part in (train, chosen, held))
+    )
+
+
+def borne(named: Mapping[Sample, str]) -> Counter[str]:
+    """Of each ending of their names, how many drawings bear it."""
+    return Counter(
+        ending for _, ending in {(_drawing(s), ending) for s, name in named.items() for ending in endings(name)}
     )
 
 
@@ -177,8 +182,14 @@ def grounds(encoder: DepthsEncoder, count: int, photographs: Sequence[Path], *, 
     key = ["grounds", count, [str(path) for path in photographs]]
     images = map_threads(draw, range(count))
     stored = _kept(encoder, key, lambda: _encoded(encoder, "grounds", count, images, quiet=quiet))
+    return unknown([Pictures(stored, ((),) * count, ((),) * count)])
+
+
+def unknown(pictures: Sequence[Pictures]) -> Pictures:
+    """All of them, as if it were not known what they show."""
+    stored = torch.cat([each.stored for each in pictures])
     nothing = questions_of_one("nothing", ("anything",), 0)
-    return Pictures(stored, (tuple(nothing),) * count, ((),) * count)
+    return Pictures(stored, (tuple(nothing),) * len(stored), ((),) * len(stored))
 
 
 def easy_vqa(encoder: DepthsEncoder, part: str, *, quiet: bool = False) -> Pictures:

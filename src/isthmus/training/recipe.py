@@ -103,8 +103,8 @@ class VlmRecipe:
 
     With a Q-Former `first` is BLIP-2's stage 1, without a language model; with an MLP it is LLaVA's alignment. In
     `words`, between the two, the connector learns the language model's words, without running it (training/words.py);
-    in `hints`, what in these words to say to a question (connectors/hint.py); in `prompt`, the soft prompt before all
-    of it learns how to answer from a true account in those words.
+    in `hints`, what in these words to say to a question (connectors/hint.py); in `prompt`, the soft prompt and the cue
+    around them learn to have the language model answer so.
     """
 
     __pydantic_config__ = STRICT
@@ -116,6 +116,8 @@ class VlmRecipe:
     connector: QFormerShape | MlpShape
     soft_prompt: Annotated[str, Field(min_length=1)]
     """As many learned tokens as these words have, and begun as they."""
+    cue: str
+    """As many more before the hint, if there are hints."""
     sources: Annotated[dict[SourceName, SourceShare], Field(min_length=1)]
     scenes: Count
     openmoji: str | None
@@ -131,6 +133,8 @@ class VlmRecipe:
     def __post_init__(self) -> None:
         if self.hints is not None and self.words is None:
             raise ValueError("hints are given in words, of which words says nothing")
+        if bool(self.cue) != (self.hints is not None):
+            raise ValueError("a cue stands before hints, and hints behind a cue: give both or neither")
         for name, stage in vars(self).items():
             unknown = sorted(set(stage.shares or ()) - set(self.sources)) if isinstance(stage, Stage) else []
             if unknown:

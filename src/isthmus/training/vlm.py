@@ -166,7 +166,8 @@ def train_hints(
     rng = random.Random(f"hints {seed}")
     torch.manual_seed(seed)
     asked = Asked(model, encoder.num_tokens)
-    names = sorted({line.name for source in sources for form in source.pictures.forms for line in form})
+    drawn_names = {line.name for source in sources for form in source.pictures.forms for line in form}
+    names = sorted(drawn_names.union(*(source.imagined for source in sources)))
     optimiser, schedule = optimiser_of(connector.reader, stage)
     model.train()
     means = _Means()
@@ -214,21 +215,21 @@ def train_answers(
     seed: int,
     *,
     words: Words | None = None,
-    told: bool = False,
+    steering: bool = False,
     every: Callable[[int], None] | None = None,
     quiet: bool = False,
 ) -> None:
     """The connector learns from the language model's loss on the answers.
 
-    `words`: it is held to its words on the way, by `stage.words` of their loss. `told`: the language model is handed
-    the true form in place of what is seen, so that nothing but the soft prompt learns: how to answer, when told.
+    `words`: it is held to its words on the way, by `stage.words` of their loss. `steering`: nothing but the soft prompt
+    and its cue learn.
     """
     rng = random.Random(f"answers {seed}")
     torch.manual_seed(seed)
     asked = Asked(model, encoder.num_tokens)
     means = _Means()
     with (
-        _frozen(model.connector.inner) if told else nullcontext(),
+        _frozen(model.connector.inner) if steering else nullcontext(),
         progress("answers", stage.steps, "steps", quiet=quiet) as reporter,
     ):
         optimiser, schedule = optimiser_of(model.connector, stage)
@@ -236,13 +237,12 @@ def train_answers(
         for step in range(stage.steps):
             drawn, groups = [], []
             for each in draw(rng, sources, stage.batch):
-                chosen = _chosen(rng, each.asked, stage) if each.form or not told else []
-                if chosen:
+                if chosen := _chosen(rng, each.asked, stage):
                     drawn.append(each)
                     groups.append([asked(question) for question in chosen])
-            features = None if told else features_of_drawn(encoder, drawn, stage.feature_dropout)
+            features = features_of_drawn(encoder, drawn, stage.feature_dropout)
             with fast_autocast(encoder.classes.device):
-                tokens = _told(model, encoder, words, drawn) if features is None else model.look(features)
+                tokens = model.look(features)
                 losses = {"answers": forward_branches(model, groups, tokens).loss}
             loss = losses["answers"]
             if words is not None and stage.words and tokens.scores is not None:
@@ -265,14 +265,6 @@ def _frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in learning:
             parameter.requires_grad_(True)
-
-
-def _told(model: VisionLanguageModel, encoder: DepthsEncoder, words: Words | None, drawn: Sequence[Drawn]) -> Tokens:
-    connector = model.connector
-    assert isinstance(connector, SoftPromptConnector) and words is not None
-    room = connector.num_tokens(encoder.num_tokens) - len(connector.prompt) - connector.hints
-    said = words.told([each.form for each in drawn], room)
-    return connector.before(Tokens(said, torch.ones(said.shape[:2], dtype=torch.bool, device=said.device)))
 
 
 def _words_loss(words: Words, scores: Tensor, drawn: Sequence[Drawn]) -> Tensor:
@@ -340,11 +332,12 @@ def features_of_drawn(encoder: DepthsEncoder, drawn: Sequence[Drawn], dropout: f
 
 def optimiser_of(module: nn.Module, stage: Stage) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    prompt = module.prompt if isinstance(module, SoftPromptConnector) else None
+    steering = module.steering if isinstance(module, SoftPromptConnector) else []
+    others = [p for p in trained if not any(p is each for each in steering)]
     groups = [
-        {"params": [p for p in trained if p is not prompt and p.ndim > 1], "weight_decay": stage.weight_decay},
-        {"params": [p for p in trained if p is not prompt and p.ndim <= 1], "weight_decay": 0.0},
-        {"params": [p for p in trained if p is prompt], "weight_decay": 0.0, "lr": stage.prompt_rate or stage.rate},
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": stage.weight_decay},
+        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": steering, "weight_decay": 0.0, "lr": stage.prompt_rate or stage.rate},
     ]
     groups = [group for group in groups if group["params"]]
     optimiser = torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98), fused=True)

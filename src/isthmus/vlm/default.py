@@ -145,7 +145,8 @@ def _connector(config: Mapping[str, Any], width_in: int, rows: Tensor) -> nn.Mod
     match config["kind"]:
         case "soft prompt":
             inner = _connector(config["inner"], width_in, rows)
-            return SoftPromptConnector(torch.zeros(config["tokens"], width_out), inner, trainable=False)
+            prompt, cue = (torch.zeros(config[key], width_out) for key in ("tokens", "cue"))
+            return SoftPromptConnector(prompt, inner, cue=cue if len(cue) else None, trainable=False)
         case "hint":
             spoken = _connector(config["inner"], width_in, rows)
             assert isinstance(spoken, AlignConnector)
@@ -164,7 +165,13 @@ def _connector(config: Mapping[str, Any], width_in: int, rows: Tensor) -> nn.Mod
 
 def _described(connector: Any) -> dict[str, Any]:
     if isinstance(connector, SoftPromptConnector):
-        return {"kind": "soft prompt", "tokens": len(connector.prompt), "inner": _described(connector.inner)}
+        cue = len(connector.cue) if connector.cue is not None else 0
+        return {
+            "kind": "soft prompt",
+            "tokens": len(connector.prompt),
+            "cue": cue,
+            "inner": _described(connector.inner),
+        }
     if isinstance(connector, HintConnector):
         return {"kind": "hint", "shape": asdict(connector.shape), "inner": _described(connector.inner)}
     if isinstance(connector, AlignConnector):

@@ -65,6 +65,21 @@ def shared_name(name: str, drawings: Mapping[str, int]) -> str:
     return next((ending for ending in endings(name) if drawings.get(ending, 0) >= 2), name)
 
 
+def class_names(classes: Sequence[Sequence[str]], drawings: Mapping[str, int]) -> tuple[str, ...]:
+    """What each of a classifier's classes is called in everyday words: the longest ending of its name that at least
+    two classes or drawings bear, or else its name. "tabby, tabby cat" and "Egyptian cat" are both "cat". Of its other
+    names only those count that begin with the first: others may be rare or mean something else ("promontory, head").
+    `drawings`: of each ending, how many."""
+    named = [[name.lower() for name in names if name.lower().startswith(names[0].lower())] for names in classes]
+    bearing = Counter(drawings)
+    for names in named:
+        bearing.update({ending for name in names for ending in endings(name)})
+    return tuple(
+        next((end for name in names for end in endings(name) if bearing[end] >= 2 and len(end) > 1), names[0])
+        for names in named
+    )
+
+
 def endings(name: str) -> list[str]:
     """ "toy rocket" -> "toy rocket", "rocket"."""
     words = name.split()
