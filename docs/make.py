@@ -20,8 +20,9 @@ CARDS = ROOT / "docs/models"
 def main() -> None:
     figures = json.loads((CARDS / "embedder.json").read_text())
     cards = {"embedder": embedder_card(_config("embedder"), figures)}
-    if (WEIGHTS / "vlm").is_dir():
-        cards["vlm"] = vlm_card(_config("vlm"))
+    for name in ("vlm", "vlm-llava"):
+        if (WEIGHTS / name).is_dir():
+            cards[name] = vlm_card(name, _config(name))
     for name, card in cards.items():
         path = CARDS / f"{name}.md"
         if "--check" not in sys.argv[1:]:
@@ -42,34 +43,57 @@ SETS = {
 }
 
 
-def vlm_card(config: dict[str, Any]) -> str:
-    recipe, here = config["lineage"]["recipe"], config["lineage"]["machine"]
-    prompted = config["connector"]
-    align = prompted["inner"]
-    qformer = align["inner"]
-    tables = "\n\n".join(_answers(SETS[name], figures) for name, figures in config["measured"].items())
-    sources = "; ".join(
-        f"{name} (share {entry['share']}" + (f", {entry['views']} views)" if entry["views"] > 1 else ")")
-        for name, entry in recipe["sources"].items()
-    )
-    size = (WEIGHTS / "vlm/model.safetensors").stat().st_size
-    stages = "\n".join(
-        f"| {told} | {stage['steps']} | {stage['batch']} | {stage['rate']} |"
-        for told, stage in (
-            ("stage 1: contrast, matching, captions (no language model)", recipe["first"]),
-            ("words: its tokens become the words of a form (no language model)", recipe["words"]),
-            ("prompt: how to answer when told the truth, the soft prompt alone", recipe["prompt"]),
-            ("stage 2: the language model's loss on the answers", recipe["second"]),
-        )
-    )
-    return f"""# Model card: default/vlm
+STAGES = {
+    "first": "stage 1: contrast, matching, captions (no language model)",
+    "words": "words: its tokens become the words of a form (no language model)",
+    "hints": "hints: what to say to a question about such a form (no language model)",
+    "prompt": "prompt: the learned tokens around them alone, by the language model's loss on the answers",
+    "second": "stage 2: all of it, by the same loss",
+}
+ALIGN = "align: all of it, by the language model's loss on captions"
 
-*Written by `make docs` from the measurements in `src/isthmus/weights/vlm/config.json`.*
+
+def vlm_card(name: str, config: dict[str, Any]) -> str:
+    recipe, here = config["lineage"]["recipe"], config["lineage"]["machine"]
+    parts, part = {}, config["connector"]
+    while part is not None:
+        parts[part["kind"]] = part
+        part = part.get("inner")
+    prompt = parts["soft prompt"]
+    if "qformer" in parts:
+        qformer, align, hint = parts["qformer"], parts["align"], parts["hint"]
+        between = f"""a
+Q-Former of {qformer["layers"]} layers, {qformer["width"]} wide, whose {qformer["queries"]} queries become mixtures of
+{align["words"]} of the language model's words, a transformer of {hint["shape"]["layers"]} layers that reads the question beside them and adds
+{hint["shape"]["tokens"]} words of a hint, and {prompt["tokens"]} + {prompt["cue"]} learned tokens before form and hint"""
+        told = STAGES
+    else:
+        between = f"""an
+MLP of {parts["mlp"]["layers"]} layers for each of the encoder's tokens, and {prompt["tokens"]} learned tokens before them"""
+        told = STAGES | {"first": ALIGN}
+    tables = "\n\n".join(_answers(SETS[held], figures) for held, figures in config["measured"].items())
+    sources = "; ".join(
+        f"{source} (share {entry['share']}" + (f", {entry['views']} views)" if entry["views"] > 1 else ")")
+        for source, entry in recipe["sources"].items()
+    )
+    size = (WEIGHTS / name / "model.safetensors").stat().st_size
+    stages = "\n".join(
+        f"| {said} | {recipe[stage]['steps']} | {recipe[stage]['batch']} | {recipe[stage]['rate']} |"
+        for stage, said in told.items()
+        if recipe[stage] is not None
+    )
+    control = (
+        ""
+        if recipe["blind"] is None
+        else """ **Blind**: a model trained on the same questions with
+learned tokens in the picture's place, so it answers as well as can be guessed."""
+    )
+    return f"""# Model card: default/{name}
+
+*Written by `make docs` from the measurements in `src/isthmus/weights/{name}/config.json`.*
 
 Questions about pictures, answered in a few words. A frozen encoder ({config["encoder"]["name"]}, read at all depths at
-{config["encoder"]["size"]} pixels) and a frozen language model ({config["language_model"]["name"]}); between them a
-Q-Former of {qformer["layers"]} layers, {qformer["width"]} wide, whose {qformer["queries"]} queries become mixtures of
-{align["words"]} of the language model's words, behind {prompted["tokens"]} learned tokens that steer it
+{config["encoder"]["size"]} pixels) and a frozen language model ({config["language_model"]["name"]}); between them {between}
 ({size / 1e6:.1f} MB, half precision). Frozen is meant to the bit: the
 SHA-256 of both before training, `{config["lineage"]["seal"][:16]}…`, was found again behind it.
 
@@ -78,21 +102,21 @@ SHA-256 of both before training, `{config["lineage"]["seal"][:16]}…`, was foun
 {sources}; {recipe["scenes"]} scenes; seed {recipe["seed"]}. Stamps are Debian's `tuxpaint-stamps-default` (GPL-2), clip art
 `openclipart-svg` (public domain), emoji OpenMoji 17 (CC-BY-SA-4.0), glyphs the DejaVu fonts of matplotlib, grounds the
 photographs of `lomiri-wallpapers`, easy-vqa the package of that name (MIT). None of these pictures is in this project.
-"imagined" are empty scenes in whose features one of the encoder's thousand classes is imagined, so that photographs of
-common things are named though none was trained on.
+"imagined" are empty scenes and drawings in whose features one of the encoder's thousand classes is imagined, so that
+photographs of common things are named though none was trained on.
 
 | | steps | batch | rate |
 |---|---|---|---|
 {stages}
 
-    isthmus train recipes/vlm.yaml --out vlm
+    isthmus train recipes/{name}.yaml --out {name}
 
 ## What it scores on what it never saw
 
 Share of answers that are the expected one word for word, or, where it says *named*, whose answer names the thing ("apple"
-for a red apple); 95 % bootstrap interval over questions. **Blind**: a model trained like it on the same questions with
-learned tokens in the picture's place, so it answers as well as can be guessed. **Another picture**: this model, shown
-the picture of another question. **Nearest caption**: the default embedder's, of all captions trained on. **Commonest**: if the commonest answer of each kind were given always.
+for a red apple); 95 % bootstrap interval over questions.{control} **Another picture**: this model, shown
+the picture of another question. **Nearest caption**: the default embedder's, of all captions trained on. **Commonest**: if
+the commonest answer of each kind were given always.
 
 {tables}
 

@@ -1,4 +1,4 @@
-"""`make demo`: index the photographs that come with scikit-image and friends, and find four of them by sentences.
+"""`make demo`: of the photographs that come with scikit-image and friends, four are found by sentences, two asked about.
 
 Every step is the command a user would type, shown before it runs.
 """
@@ -10,10 +10,16 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 HERE = Path("demo")
 SENTENCES = ("a cat", "a cup of coffee", "an astronaut", "a rocket on its launch pad")
+ASKED = {
+    "chelsea.png": ("What is this?", "Is there a dog?", "How many cats are there?"),
+    "coffee.png": ("What is this?", "Is there a cup?", "Is there a dog?"),
+}
+SIDE, LINE, MARGIN = 440, 26, 16
+"""Pixels: a picture asked about, a line of text below it, around all."""
 PICTURES = {"skimage": "data", "sklearn": "datasets/images", "matplotlib": "mpl-data/sample_data"}
 
 
@@ -28,7 +34,9 @@ def main() -> None:
         run("photos", "search", sentence, "--top", "4", "--sheet", str(sheet), "--library", library)
         sheets.append(sheet)
     stack(sheets, HERE / "found.png")
-    sys.stdout.write(f"\nThe four sheets in one picture: {HERE / 'found.png'}\n")
+    said = {name: [ask(photos / name, question) for question in questions] for name, questions in ASKED.items()}
+    write_answers(photos, said, HERE / "asked.png")
+    sys.stdout.write(f"\nIn two pictures: {HERE / 'found.png'}, {HERE / 'asked.png'}\n")
 
 
 def gather(folder: Path) -> None:
@@ -43,13 +51,20 @@ def gather(folder: Path) -> None:
                 shutil.copy(path, folder / path.name)
 
 
-def run(*words: str) -> None:
-    """Shows the command and runs it; stops where it fails."""
+def run(*words: str) -> str:
+    """Shows the command and what it says, which is returned; stops where it fails."""
     sys.stdout.write(f"\n$ isthmus {shlex.join(words)}\n")
     sys.stdout.flush()
-    done = subprocess.run([sys.executable, "-m", "isthmus.cli.main", *words], check=False)
+    done = subprocess.run([sys.executable, "-m", "isthmus.cli.main", *words], check=False, stdout=subprocess.PIPE)
+    said = done.stdout.decode()
+    sys.stdout.write(said)
     if done.returncode:
         sys.exit(done.returncode)
+    return said.strip()
+
+
+def ask(photo: Path, question: str) -> str:
+    return run("ask", str(photo), question)
 
 
 def stack(paths: list[Path], out: Path) -> None:
@@ -60,6 +75,25 @@ def stack(paths: list[Path], out: Path) -> None:
     for sheet in sheets:
         whole.paste(sheet, (0, top))
         top += sheet.height
+    whole.save(out, optimize=True)
+
+
+def write_answers(photos: Path, said: dict[str, list[str]], out: Path) -> None:
+    """Each picture with its questions and answers below it."""
+    font = ImageFont.load_default(17)
+    lines = max(len(answers) for answers in said.values())
+    size = MARGIN + len(said) * (SIDE + MARGIN), 2 * MARGIN + SIDE + lines * LINE
+    whole = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(whole)
+    for at, (name, answers) in enumerate(said.items()):
+        left = MARGIN + at * (SIDE + MARGIN)
+        photo = Image.open(photos / name).convert("RGB")
+        photo.thumbnail((SIDE, SIDE))
+        whole.paste(photo, (left, MARGIN + SIDE - photo.height))
+        for line, (question, answer) in enumerate(zip(ASKED[name], answers, strict=True)):
+            top = MARGIN + SIDE + 8 + line * LINE
+            draw.text((left, top), question, "#6f6f6a", font)
+            draw.text((left + font.getlength(question + "  "), top), answer, "#1c1c1a", font)
     whole.save(out, optimize=True)
 
 
