@@ -1,4 +1,4 @@
-"""`make demo`: of the photographs that come with scikit-image and friends, four are found by sentences, two asked about.
+"""`make demo`: photographs that come with scikit-image and friends; four are found by sentences, two are asked about.
 
 Every step is the command a user would type, shown before it runs.
 """
