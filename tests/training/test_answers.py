@@ -136,7 +136,7 @@ def test_steering_learns_the_cue_before_the_hint_too(
     )
     before = copied(connector)
     train_answers(model, Encoder(), sources, STAGE, 0, steering=True, quiet=True)  # type: ignore[arg-type]
-    assert changed(before, connector) == {"prompt", "cue"}
+    assert changed(before, connector) == {"prompt", "cue", "stretch", "shift"}
     train_answers(model, Encoder(), sources, STAGE, 0, words=words, quiet=True)  # type: ignore[arg-type]
     assert {"inner.reader.speak.weight", "inner.inner.inner.maps.0.weight"} <= changed(before, connector)
 

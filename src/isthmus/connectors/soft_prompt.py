@@ -14,10 +14,13 @@ from isthmus.vision.features import Features, Frame
 class SoftPromptConnector(Trainable):
     """P learned tokens, the same for every picture, then those of `inner`; C more before its hint, if it gives one.
 
+    A hint's tokens are stretched and shifted, each channel by a learned amount: so the language model tells them from
+    other words before the question, and repeats them.
+
     Shapes: features.tokens [B, N, D_in] -> tokens [B, P + M + C, D_out], M being inner's, whose scores stay.
     With `inner` None (and then `width_in`) there is nothing but the P tokens: trained as others are, it answers as well
     as can be done without looking, which is the control that every figure stands beside. `prompt` [P, D_out] and `cue`
-    [C, D_out]: where they start; words of the language model do. Parameters: (P + C) x D_out, and inner's.
+    [C, D_out]: where they start; words of the language model do. Parameters: (P + C + 2) x D_out, and inner's.
     Source: prompt tuning (Lester et al., 2021), section 2; the start from words is its section 3.2.
     """
 
@@ -44,6 +47,8 @@ class SoftPromptConnector(Trainable):
         self.prompt = nn.Parameter(prompt.detach().clone().float())
         self.cue = nn.Parameter(cue.detach().clone().float()) if cue is not None else None
         self.inner = inner
+        self.stretch = nn.Parameter(torch.zeros(self.width_out)) if self.hints else None
+        self.shift = nn.Parameter(torch.zeros(self.width_out)) if self.hints else None
         if cue is not None and not self.hints:
             raise ValueError("a cue stands before a hint, and this connector gives none")
         if not trainable:
@@ -51,12 +56,12 @@ class SoftPromptConnector(Trainable):
 
     @property
     def steering(self) -> list[nn.Parameter]:
-        """What is the same for every picture: the prompt, and the cue if there is one."""
-        return [each for each in (self.prompt, self.cue) if each is not None]
+        """What is the same for every picture."""
+        return [each for each in (self.prompt, self.cue, self.stretch, self.shift) if each is not None]
 
     def num_tokens(self, n: int, frame: Frame | None = None) -> int:
-        steering = sum(len(each) for each in self.steering)
-        return steering + (self.inner.num_tokens(n, frame) if self.inner is not None else 0)
+        own = len(self.prompt) + (len(self.cue) if self.cue is not None else 0)
+        return own + (self.inner.num_tokens(n, frame) if self.inner is not None else 0)
 
     @property
     def hints(self) -> int:
@@ -79,14 +84,17 @@ class SoftPromptConnector(Trainable):
         return self._steered(self.inner.look(features))
 
     def hint(self, seen: Tokens, text: Text | None) -> Tokens:
-        """Inner's hint about what `look` saw (HintConnector)."""
+        """Inner's hint about what `look` saw (HintConnector), stretched and shifted."""
         inner = slice(len(self.prompt), seen.tokens.shape[1] - (len(self.cue) if self.cue is not None else 0))
         hint: Tokens = self.inner.hint(replace(seen, tokens=seen.tokens[:, inner], mask=seen.mask[:, inner]), text)
-        return hint
+        assert self.stretch is not None and self.shift is not None
+        tokens = hint.tokens * (1 + self.stretch) + self.shift
+        return replace(hint, tokens=tokens.to(hint.tokens.dtype))
 
     def _steered(self, seen: Tokens) -> Tokens:
         """The prompt, what is given, the cue."""
-        steering = [each.to(seen.tokens.dtype).expand(len(seen.tokens), -1, -1) for each in self.steering]
+        own = [self.prompt] if self.cue is None else [self.prompt, self.cue]
+        steering = [each.to(seen.tokens.dtype).expand(len(seen.tokens), -1, -1) for each in own]
         masks = [seen.mask.new_ones(each.shape[:2]) for each in steering]
         return replace(
             seen,

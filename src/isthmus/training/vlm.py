@@ -35,7 +35,7 @@ from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.questions import text_of
 from isthmus.vlm.sequence import Extent, Sample
 
-PLAIN, SHOWN = 0.35, 0.65
+PLAIN, SHOWN = 0.35, 0.55
 """Shares of the steps on hints, see `train_hints`."""
 
 
