@@ -6,6 +6,7 @@ Notation: B pictures, N tokens of the encoder, M tokens of the connector, T text
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from isthmus.vision.features import Features, Frame
@@ -30,6 +31,11 @@ class Tokens:
     tokens: Tensor
     mask: Tensor
     scores: Tensor | None = None
+
+    def then(self, hint: "Tokens") -> "Tokens":
+        """These, then the tokens of a hint; the scores stay these tokens'."""
+        tokens = torch.cat([self.tokens, hint.tokens.to(self.tokens.dtype)], dim=1)
+        return Tokens(tokens, torch.cat([self.mask, hint.mask], dim=1), self.scores)
 
 
 class Connector(Protocol):

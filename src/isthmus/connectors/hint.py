@@ -40,8 +40,7 @@ class HintConnector(Trainable):
     instead. Shapes: features.tokens [B, N, D_in] and text.ids [B, T] -> tokens [B, M + K, D_out]; scores [B, M, W] are
     inner's. The text is in the language model's own ids, `rows` [V, D_out] are its embeddings: shared with it, neither
     trained nor kept with the weights. Without text, or with an empty one, the hint is inner's first word, the one that
-    says nothing. A hint
-    is whole words, not mixtures: those the language model would repeat mangled.
+    says nothing. A hint is whole words, not mixtures: those the language model would repeat mangled.
     Source: InstructBLIP (Dai et al., 2023), section 2.3. There the Q-Former reads the question beside the features;
     here a transformer reads it beside words, so that it can be trained on accounts of pictures that nobody has drawn.
     """
@@ -71,9 +70,7 @@ class HintConnector(Trainable):
     def forward(self, features: Features, text: Text | None = None) -> Tokens:
         """Raises InputError as `hint`."""
         seen = self.look(features)
-        hint = self.hint(seen, text)
-        tokens = torch.cat([seen.tokens, hint.tokens.to(seen.tokens.dtype)], dim=1)
-        return replace(seen, tokens=tokens, mask=torch.cat([seen.mask, hint.mask], dim=1))
+        return seen.then(self.hint(seen, text))
 
     def look(self, features: Features) -> Tokens:
         """What depends on no question: inner's M tokens."""

@@ -75,9 +75,7 @@ class SoftPromptConnector(Trainable):
         if not self.hints:
             return self._steered(self.inner(features, text))
         seen = self.look(features)
-        hint = self.hint(seen, text)
-        tokens = torch.cat([seen.tokens, hint.tokens.to(seen.tokens.dtype)], dim=1)
-        return replace(seen, tokens=tokens, mask=torch.cat([seen.mask, hint.mask], dim=1))
+        return seen.then(self.hint(seen, text))
 
     def look(self, features: Features) -> Tokens:
         """What depends on no question (HintConnector)."""

@@ -221,8 +221,8 @@ def train_answers(
 ) -> None:
     """The connector learns from the language model's loss on the answers.
 
-    `words`: it is held to its words on the way, by `stage.words` of their loss. `steering`: nothing but the soft prompt
-    and its cue learn.
+    `words`: it is held to its words on the way, by `stage.words` of their loss. `steering`: nothing of the soft
+    prompt's connector learns but its own (SoftPromptConnector.steering).
     """
     rng = random.Random(f"answers {seed}")
     torch.manual_seed(seed)
