@@ -82,16 +82,19 @@ def write_answers(photos: Path, said: dict[str, list[str]], out: Path) -> None:
     """Each picture with its questions and answers below it."""
     font = ImageFont.load_default(17)
     lines = max(len(answers) for answers in said.values())
-    size = MARGIN + len(said) * (SIDE + MARGIN), 2 * MARGIN + SIDE + lines * LINE
+    shown = {name: Image.open(photos / name).convert("RGB") for name in said}
+    for photo in shown.values():
+        photo.thumbnail((SIDE, SIDE))
+    height = max(photo.height for photo in shown.values())
+    size = MARGIN + len(said) * (SIDE + MARGIN), 2 * MARGIN + height + 8 + lines * LINE
     whole = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(whole)
     for at, (name, answers) in enumerate(said.items()):
         left = MARGIN + at * (SIDE + MARGIN)
-        photo = Image.open(photos / name).convert("RGB")
-        photo.thumbnail((SIDE, SIDE))
-        whole.paste(photo, (left, MARGIN + SIDE - photo.height))
+        photo = shown[name]
+        whole.paste(photo, (left, MARGIN + height - photo.height))
         for line, (question, answer) in enumerate(zip(ASKED[name], answers, strict=True)):
-            top = MARGIN + SIDE + 8 + line * LINE
+            top = MARGIN + height + 8 + line * LINE
             draw.text((left, top), question, "#6f6f6a", font)
             draw.text((left + font.getlength(question + "  "), top), answer, "#1c1c1a", font)
     whole.save(out, optimize=True)

@@ -8,10 +8,11 @@ import torch
 
 GAIN = 1.25
 """bf16 must be faster than this: less is noise, and not worth any rounding."""
+CLEAR = 4.0
 
 
 def fast_dtype(device: str | torch.device) -> torch.dtype:
-    """Measured once on a processor (30 ms), where bf16 is ten times faster or slower, depending on its age."""
+    """Measured once on a processor (up to 0.1 s), where bf16 is ten times faster or slower, depending on its age."""
     kind = torch.device(device).type
     if kind == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
@@ -26,10 +27,13 @@ def fast_autocast(device: str | torch.device) -> AbstractContextManager[object]:
 
 @cache
 def _gain() -> float:
-    """fp32 time over bf16 time of a small layer: the best of some, in turns, since a busy machine only ever adds."""
+    """fp32 time over bf16 time of a small layer: the best of some, in turns, since a busy machine only ever adds; of
+    few where one takes CLEAR times as long."""
     best = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
-    layers = {dtype: (torch.ones(256, 768, dtype=dtype), torch.ones(768, 768, dtype=dtype)) for dtype in best}
-    for _ in range(8):
+    layers = {dtype: (torch.ones(128, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)) for dtype in best}
+    for turn in range(8):
+        if turn > 1 and best[torch.bfloat16] > CLEAR * best[torch.float32]:
+            break  # without instructions for it a turn takes long, and everybody who asks a question waits
         for dtype, (rows, weight) in layers.items():
             start = time.perf_counter()
             torch.mm(rows, weight)

@@ -22,7 +22,7 @@ class Progress(Protocol):
 def progress(label: str, total: int | None, unit: str, *, quiet: bool = False) -> Iterator[Progress]:
     """A reporter for `total` units of work (None: unknown); `unit` is the plural shown ("photos", "steps")."""
     if quiet:
-        yield _Silent()
+        yield SILENT
     elif sys.stderr.isatty():
         with _bar(label, total, unit) as bar:
             yield bar
@@ -35,6 +35,9 @@ def progress(label: str, total: int | None, unit: str, *, quiet: bool = False) -
 class _Silent:
     def advance(self, n: int = 1, note: str = "") -> None:
         pass
+
+
+SILENT: Progress = _Silent()
 
 
 class _Lines:

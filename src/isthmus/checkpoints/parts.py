@@ -138,6 +138,16 @@ PARTS = (
         alone=True,
         needed=False,
     ),
+    Part(
+        name="default/vlm",
+        role="answers about pictures",
+        package="isthmus",
+        module="isthmus",
+        file="weights/vlm/model.safetensors",
+        sha256="9733161774c964742a61f1eb8d2536172666735bb790968dfb18008fb42695f4",
+        size=22_833_062,
+        licence="Apache-2.0",
+    ),
 )
 
 

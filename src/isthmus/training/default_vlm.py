@@ -209,7 +209,7 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
             if run:
                 train_answers(blind, encoder, for_(recipe.blind), recipe.blind, recipe.seed + 2, quiet=quiet)
     require_seal(before, encoder.base.net, language.model)
-    figures = measure(model, encoder, workshop.held(), blind=blind, commonest=commonest_answers(sources))
+    figures = measure(model, encoder, workshop.held(), blind=blind, commonest=commonest_answers(sources), quiet=quiet)
     figures["stamps"]["what, named, nearest caption"] = nearest_captions(workshop.split)
     about = {
         "lineage": {

@@ -10,6 +10,7 @@ from isthmus.connectors.connector import Tokens
 from isthmus.contrastive.load import load_embedder
 from isthmus.contrastive.metrics import Interval, bootstrap
 from isthmus.images.views import Picture
+from isthmus.progress import SILENT, Progress, progress
 from isthmus.training.data.augmentation import WHITE, on_colour
 from isthmus.training.data.names import same_thing
 from isthmus.training.data.questions import CAPTIONS, with_article
@@ -37,32 +38,53 @@ def measure(
     *,
     blind: VisionLanguageModel | None,
     commonest: Mapping[str, str],
+    quiet: bool = False,
 ) -> dict[str, dict[str, Interval]]:
     """For each set, by kind of question and "all" (but CAPTIONS): the share answered exactly; the same "…, blind", by a
     model trained without pictures, and "…, above blind", question by question; "…, another picture"; "…, commonest": if
     each kind's commonest answer in training were given. "what, named": the share whose answer names the thing
     (`same_thing`), and the blind model's. Intervals by bootstrap over questions."""
-    found: dict[str, dict[str, Interval]] = {}
-    for name, pictures in held.items():
-        right: dict[str, Sequence[float]] = {}
-        exact = _with_all(exact_answers(model, encoder, pictures))
-        other = _with_all(exact_answers(model, encoder, pictures, control="another picture"))
-        right |= exact | {f"{kind}, another picture": answers for kind, answers in other.items()}
-        if blind is not None:
-            unseen = _with_all(exact_answers(blind, encoder, pictures))
-            right |= {f"{kind}, blind": answers for kind, answers in unseen.items()}
-            right |= {
-                f"{kind}, above blind": [a - b for a, b in zip(answers, unseen[kind], strict=True)]
-                for kind, answers in exact.items()
-            }
-            right |= {f"{kind}, named, blind": answers for kind, answers in named(blind, encoder, pictures).items()}
-        guessed: defaultdict[str, list[bool]] = defaultdict(list)
-        for question in (question for asked in pictures.asked for question in asked):
-            guessed[question.kind].append(question.answer == commonest.get(question.kind))
-        right |= {f"{kind}, commonest": answers for kind, answers in _with_all(guessed).items()}
-        right |= {f"{kind}, named": answers for kind, answers in named(model, encoder, pictures).items()}
-        found[name] = {kind: bootstrap(torch.tensor(answers).double(), seed=0) for kind, answers in right.items()}
-    return found
+    with progress("measuring", _answers(held, blind), "answers", quiet=quiet) as reporter:
+        return {
+            name: _measured(model, encoder, pictures, blind, commonest, reporter) for name, pictures in held.items()
+        }
+
+
+def _answers(held: Mapping[str, Pictures], blind: VisionLanguageModel | None) -> int:
+    """How many answers `measure` asks for."""
+    kinds = [question.kind for pictures in held.values() for asked in pictures.asked for question in asked]
+    naming = sum(kind in NAMING for kind in kinds)
+    return 2 * len(kinds) + naming + (0 if blind is None else len(kinds) + naming)
+
+
+def _measured(
+    model: VisionLanguageModel,
+    encoder: DepthsEncoder,
+    pictures: Pictures,
+    blind: VisionLanguageModel | None,
+    commonest: Mapping[str, str],
+    reporter: Progress,
+) -> dict[str, Interval]:
+    right: dict[str, Sequence[float]] = {}
+    exact = _with_all(exact_answers(model, encoder, pictures, reporter=reporter))
+    other = _with_all(exact_answers(model, encoder, pictures, control="another picture", reporter=reporter))
+    right |= exact | {f"{kind}, another picture": answers for kind, answers in other.items()}
+    if blind is not None:
+        unseen = _with_all(exact_answers(blind, encoder, pictures, reporter=reporter))
+        right |= {f"{kind}, blind": answers for kind, answers in unseen.items()}
+        right |= {
+            f"{kind}, above blind": [a - b for a, b in zip(answers, unseen[kind], strict=True)]
+            for kind, answers in exact.items()
+        }
+        guesses = named(blind, encoder, pictures, reporter=reporter)
+        right |= {f"{kind}, named, blind": answers for kind, answers in guesses.items()}
+    guessed: defaultdict[str, list[bool]] = defaultdict(list)
+    for question in (question for asked in pictures.asked for question in asked):
+        guessed[question.kind].append(question.answer == commonest.get(question.kind))
+    right |= {f"{kind}, commonest": answers for kind, answers in _with_all(guessed).items()}
+    names = named(model, encoder, pictures, reporter=reporter)
+    right |= {f"{kind}, named": answers for kind, answers in names.items()}
+    return {kind: bootstrap(torch.tensor(answers).double(), seed=0) for kind, answers in right.items()}
 
 
 def nearest_captions(split: Split) -> Interval:
@@ -92,7 +114,13 @@ def commonest_answers(sources: Sequence[Source]) -> dict[str, str]:
 
 @torch.no_grad()
 def exact_answers(
-    model: VisionLanguageModel, encoder: DepthsEncoder, pictures: Pictures, *, control: Control = "", batch: int = 32
+    model: VisionLanguageModel,
+    encoder: DepthsEncoder,
+    pictures: Pictures,
+    *,
+    control: Control = "",
+    batch: int = 32,
+    reporter: Progress = SILENT,
 ) -> dict[str, list[bool]]:
     """Of each kind of question, whether the greedy answer is the expected one, word for word.
 
@@ -113,12 +141,18 @@ def exact_answers(
             for question, sample in zip(each, group, strict=True):
                 found[question.kind].append(all(right[at : at + sample.trained]))
                 at += sample.trained
+        reporter.advance(sum(map(len, groups)))
     return dict(found)
 
 
 @torch.no_grad()
 def named(
-    model: VisionLanguageModel, encoder: DepthsEncoder, pictures: Pictures, *, batch: int = 64
+    model: VisionLanguageModel,
+    encoder: DepthsEncoder,
+    pictures: Pictures,
+    *,
+    batch: int = 64,
+    reporter: Progress = SILENT,
 ) -> dict[str, list[bool]]:
     """Of each kind of NAMING, whether the greedy answer names the thing."""
     asked = Asked(model, encoder.num_tokens)
@@ -133,6 +167,7 @@ def named(
         texts = _written(model, prompts, model.connect(features_of(encoder, stored), text))
         for (_, question), said in zip(part, texts, strict=True):
             found[question.kind].append(same_thing(said, question.answer))
+        reporter.advance(len(part))
     return dict(found)
 
 
