@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.training.data.names import class_names, common_names, name_of, same_thing, shared_name
+from isthmus.training.data.names import (
+    MOST_ICONS,
+    class_names,
+    common_names,
+    icon_names,
+    name_of,
+    same_thing,
+    shared_name,
+)
 from isthmus.training.data.sources import Sample
 from isthmus.training.pictures import split_files
 
@@ -47,6 +55,17 @@ def test_a_name_is_what_stands_before_the_story(caption: str, name: str) -> None
 )
 def test_a_head_noun_names_and_an_adjective_does_not(said: str, name: str, same: bool) -> None:
     assert same_thing(said, name) is same
+
+
+def test_icons_are_called_like_what_others_draw() -> None:
+    def icon(said: str, at: int = 0) -> Sample:
+        return Sample("icons", Path(f"/i/noto/icons.json/{said}{at}.svg"), (said,), said)
+
+    drawings = {"dog": 2, "face": 3, "apple": 2, "lantern": 1}
+    said = ["dog face", "smiling face", "red apple", "lantern", "house of many doors and windows", "quark"]
+    named = {icon.captions[0]: name for icon, name in icon_names([icon(each) for each in said], drawings).items()}
+    assert named == {"dog face": "dog", "smiling face": "face", "red apple": "apple"}
+    assert len(icon_names([icon("apple", at) for at in range(MOST_ICONS + 3)], drawings)) == MOST_ICONS
 
 
 def test_words_nobody_else_uses_make_no_name() -> None:

@@ -9,8 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isthmus.errors import MissingPart
-from isthmus.training.data.sources import Sample, clipart, concept_of, emoji, glyphs, render, stamps
+from isthmus.errors import InputError, MissingPart
+from isthmus.training.data.sources import (
+    ICONS,
+    Sample,
+    clipart,
+    concept_of,
+    emoji,
+    glyphs,
+    icons,
+    icons_folder,
+    render,
+    stamps,
+)
 from isthmus.training.embedder import split_stamps
 
 SVG = (
@@ -84,11 +95,54 @@ def test_emoji_come_without_skin_tones(tmp_path: Path) -> None:
     assert [(s.captions, s.concept) for s in emoji(tmp_path)] == [(("cat face", "cat, pet"), "cat face")]
 
 
-@pytest.mark.parametrize("source", [stamps, clipart, emoji])
+@pytest.mark.parametrize("source", [stamps, clipart, emoji, icons])
 def test_a_source_that_is_not_installed_says_how_to_get_it(source: object, tmp_path: Path) -> None:
     assert callable(source)
     with pytest.raises(MissingPart, match=r"install|npm"):
         source(tmp_path / "nowhere")
+
+
+@pytest.fixture
+def icon_packages(tmp_path: Path) -> Path:
+    square = '<path fill="{}" d="M0 0h{}v{}H0z"/>'
+    few = {
+        "dog-face": {"body": square.format("red", 36, 36)},
+        "boy": {"body": square.format("lime", 36, 36)},
+        "boy-medium-dark-skin-tone": {"body": ""},
+        "boy-dark": {"body": ""},
+        "moon-dark": {"body": square.format("blue", 36, 36)},
+        "old": {"body": "", "hidden": True},
+        "wide": {"body": square.format("blue", 72, 36), "width": 72},
+    }
+    for package in ICONS:
+        (tmp_path / package).mkdir()
+        drawn = few if package == "twemoji" else {"boy-1": {"body": ""}, "boy-2": {"body": ""}}
+        (tmp_path / package / "icons.json").write_text(json.dumps({"icons": drawn, "width": 36, "height": 36}))
+    return tmp_path
+
+
+def test_icons_come_without_skin_tones_and_hidden_ones(icon_packages: Path) -> None:
+    found = icons(icon_packages)
+    here = [s.captions[0] for s in found if s.path.parent.parent.name == "twemoji"]
+    assert here == ["dog face", "boy", "moon dark", "wide"]
+    assert [s.captions[0] for s in found if s.path.parent.parent.name == "noto"] == ["boy", "boy"]
+    assert len({s.path for s in found}) == len(found)
+
+
+def test_an_icon_is_drawn_out_of_its_package_in_its_own_shape(icon_packages: Path) -> None:
+    drawn = {s.captions[0]: render(s, 64) for s in icons(icon_packages) if s.path.parent.parent.name == "twemoji"}
+    assert drawn["dog face"].getpixel((60, 60)) == (255, 0, 0, 255)
+    assert drawn["wide"].size == (64, 32)
+    assert drawn["wide"].getpixel((60, 30)) == (0, 0, 255, 255)
+
+
+def test_without_a_folder_of_icons_one_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("ICONS", raising=False)
+    with pytest.raises(InputError, match="no folder of icons"):
+        icons_folder(None)
+    monkeypatch.setenv("ICONS", str(tmp_path))
+    assert icons_folder(None) == tmp_path
+    assert icons_folder("here") == Path("here")
 
 
 def test_svg_sizes_in_points_are_drawn(tmp_path: Path) -> None:
@@ -108,6 +162,7 @@ def test_glyphs_are_letters_and_digits_filled_and_outlined() -> None:
     for sample in found[::97]:
         filled = replace(sample, concept=sample.concept[0])
         outlined = replace(sample, concept=f"{sample.concept[0]} outlined")
+        assert all(render(each, 96).getbbox() == (0, 0, *render(each, 96).size) for each in (filled, outlined))
         inked = [np.asarray(render(each, 96).getchannel("A")).astype(int).sum() for each in (filled, outlined)]
         assert 0 < inked[1] < 1.5 * inked[0]
         assert not np.array_equal(*(np.asarray(render(each, 96).resize((48, 48))) for each in (filled, outlined)))

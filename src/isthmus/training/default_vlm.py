@@ -29,8 +29,18 @@ from isthmus.errors import InputError
 from isthmus.machine import machine
 from isthmus.precision import fast_dtype
 from isthmus.threads import keep_memory
-from isthmus.training.data.names import class_names
-from isthmus.training.data.sources import STAMPS, clipart, emoji, emoji_folder, glyphs, photographs, stamps
+from isthmus.training.data.names import class_names, icon_names
+from isthmus.training.data.sources import (
+    STAMPS,
+    clipart,
+    emoji,
+    emoji_folder,
+    glyphs,
+    icons,
+    icons_folder,
+    photographs,
+    stamps,
+)
 from isthmus.training.embedder import class_vectors
 from isthmus.training.measure import commonest_answers, measure, nearest_captions
 from isthmus.training.pictures import Pictures, Split, borne, easy_vqa, grounds, scenes, singles, split_files, unknown
@@ -73,13 +83,17 @@ class Workshop:
         self.grounds = photographs()
 
     def train(self, name: str) -> Pictures:
-        """The training side of a source: "stamps", "clipart", "emoji", "glyphs", "scenes", "imagined", "easy-vqa"."""
+        """The training side of a source: "stamps", "clipart", "emoji", "icons", "glyphs", "scenes", "imagined",
+        "easy-vqa"."""
         encoder, quiet = self.encoder, self.quiet
         views = self.recipe.sources[name].views  # type: ignore[index]
         of = {sample: said for sample, said in self.split.train.items() if sample.source == name}
         match name:
             case "stamps" | "clipart" | "emoji":
                 return singles(encoder, of, name, views, quiet=quiet)
+            case "icons":
+                found = icon_names(icons(icons_folder(self.recipe.icons)), borne(self.split.train))
+                return singles(encoder, found, name, views, quiet=quiet)
             case "glyphs":
                 return singles(encoder, {g: g.captions[0].lower() for g in glyphs()}, name, views, quiet=quiet)
             case "easy-vqa":

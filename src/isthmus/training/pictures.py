@@ -36,6 +36,8 @@ Told: TypeAlias = "list[list[list[tuple[str, ...]]]]"
 
 DRAWN = 2
 """Raise it when what is drawn from the same names and seeds changes: older features are not taken from the cache."""
+VIEWED = 2
+"""As DRAWN, for the views of single drawings alone."""
 OFTEN = 3
 """Stamps, fewer than emoji and truer to life, stand in scenes that many times as often."""
 SHARED = 20
@@ -125,9 +127,9 @@ def singles(
             return Image.new("RGB", (SIDE, SIDE), WHITE)  # an SVG its renderer refuses: dropped below
         if not views:
             return on_colour(image, WHITE)
-        return augmented(image, random.Random(f"{sample.path}:{view}"), mirror=not is_lettering(name))
+        return augmented(image, random.Random(f"{sample.path}:{view}"), whole=is_lettering(name))
 
-    key = [label, views, [f"{sample.path}:{sample.concept}" for sample in samples]]
+    key = [label, VIEWED, views, [f"{sample.path}:{sample.concept}" for sample in samples]]
     stored = _kept(encoder, key, lambda: _encoded(encoder, label, len(jobs), map_threads(draw, jobs), quiet=quiet))
     asked = tuple(tuple(questions_of_one(name, names, i)) for i, (_, name, _) in enumerate(jobs))
     return Pictures(stored, asked, tuple(form_of_one(name) for _, name, _ in jobs))

@@ -14,7 +14,7 @@ from isthmus.training.data.questions import EASY_VQA, KINDS
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Rate: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 Share: TypeAlias = Annotated[float, Field(ge=0)]
-SourceName: TypeAlias = Literal["stamps", "clipart", "emoji", "glyphs", "scenes", "imagined", "easy-vqa"]
+SourceName: TypeAlias = Literal["stamps", "clipart", "emoji", "icons", "glyphs", "scenes", "imagined", "easy-vqa"]
 STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -129,6 +129,7 @@ class VlmRecipe:
     blind: Stage | None
     """Of the control that sees nothing: as many tokens as a picture has, the same for all, learn from the answers alone
     what can be guessed."""
+    icons: str | None = None
 
     def __post_init__(self) -> None:
         if self.hints is not None and self.words is None:

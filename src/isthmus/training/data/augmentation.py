@@ -7,16 +7,16 @@ from PIL import Image, ImageEnhance
 WHITE = (255, 255, 255)
 
 
-def augmented(image: Image.Image, rng: random.Random, *, mirror: bool = True) -> Image.Image:
+def augmented(image: Image.Image, rng: random.Random, *, whole: bool = False) -> Image.Image:
     """RGBA -> RGB on white or a random colour, perhaps mirrored, cropped or set smaller, colours shifted a little.
-    `mirror` False: never mirrored, for what has a right side (letters)."""
+    `whole`: neither mirrored nor cropped, for what would then be something else (letters)."""
     colour = WHITE if rng.random() < 0.5 else tuple(rng.randrange(256) for _ in range(3))
     flat = on_colour(image, colour)
-    if rng.random() < 0.5 and mirror:
+    if rng.random() < 0.5 and not whole:
         flat = flat.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     width, height = flat.size
     if rng.random() < 0.6:
-        share = rng.uniform(0.75, 1)
+        share = 1 if whole else rng.uniform(0.75, 1)
         left, top = rng.uniform(0, 1 - share) * width, rng.uniform(0, 1 - share) * height
         flat = flat.crop((int(left), int(top), int(left + share * width) + 1, int(top + share * height) + 1))
     else:

@@ -15,6 +15,7 @@ _STORY = re.compile(
     re.I | re.S,
 )
 MOST_WORDS = 3
+MOST_ICONS = 4
 
 
 def name_of(caption: str) -> str:
@@ -63,6 +64,22 @@ def shared_name(name: str, drawings: Mapping[str, int]) -> str:
     if is_lettering(name):
         return name
     return next((ending for ending in endings(name) if drawings.get(ending, 0) >= 2), name)
+
+
+def icon_names(icons: Sequence[Sample], drawings: Mapping[str, int]) -> dict[Sample, str]:
+    """The icons that are called like something else that is drawn, with that name; MOST_ICONS of each package.
+    "dog face" is a dog's. `drawings`: of each ending, how many others bear it."""
+    named = {}
+    times: Counter[tuple[str, str]] = Counter()
+    for icon in icons:
+        name = name_of(icon.captions[0])
+        whose = name.removesuffix(" face")
+        if name and (shared := shared_name(whose if drawings.get(whose, 0) >= 2 else name, drawings)) in drawings:
+            package = str(icon.path.parent)
+            times[package, shared] += 1
+            if drawings[shared] >= 2 and times[package, shared] <= MOST_ICONS:
+                named[icon] = shared
+    return named
 
 
 def class_names(classes: Sequence[Sequence[str]], drawings: Mapping[str, int]) -> tuple[str, ...]:

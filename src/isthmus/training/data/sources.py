@@ -1,9 +1,10 @@
-"""Three installable sets of drawn and cut-out pictures with captions: stamps, clip art, emoji.
+"""Installable sets of drawn and cut-out pictures with captions: stamps, clip art, emoji, icons.
 
 None is copied into this project: each is read where its own package installed it.
 - stamps: Debian `tuxpaint-stamps-default` (GPL-2), photo cut-outs and drawings, each with a sentence.
 - clip art: Debian `openclipart-svg` (public domain), SVG with a title and keywords.
 - emoji: npm `openmoji` 17 (CC-BY-SA-4.0), SVG with an annotation and tags.
+- icons: npm `@iconify-json/*`, emoji as others draw them (ICONS, with licences), SVG with a name.
 """
 
 import json
@@ -11,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
@@ -68,9 +70,13 @@ def clipart(root: Path = CLIPART) -> list[Sample]:
 
 def emoji_folder(named: str | None) -> Path:
     """The folder a recipe names, or $OPENMOJI. Raises InputError where neither does."""
-    folder = named or os.environ.get("OPENMOJI")
+    return _folder(named, "OPENMOJI", "no folder of emoji", todo="npm pack openmoji@17, unpack it, set OPENMOJI to it")
+
+
+def _folder(named: str | None, variable: str, missing: str, *, todo: str) -> Path:
+    folder = named or os.environ.get(variable)
     if not folder:
-        raise InputError("no folder of emoji", todo="npm pack openmoji@17, unpack it, set OPENMOJI to the folder")
+        raise InputError(missing, todo=todo)
     return Path(folder)
 
 
@@ -91,6 +97,49 @@ def emoji(root: Path) -> list[Sample]:
         tags = [tag for tag in dict.fromkeys(tags) if tag and tag != name]
         captions = (name, *([", ".join(tags[:6])] if tags else []))
         found.append(Sample("emoji", path, captions, concept_of(name)))
+    return found
+
+
+ICONS = {
+    "emojione": "CC-BY-4.0",
+    "emojione-v1": "CC-BY-SA-4.0",
+    "fluent-emoji": "MIT",
+    "fluent-emoji-flat": "MIT",
+    "fxemoji": "Apache-2.0",
+    "noto": "Apache-2.0",
+    "noto-v1": "Apache-2.0",
+    "streamline-emojis": "CC-BY-4.0",
+    "twemoji": "CC-BY-4.0",
+}
+"""Packages and their licences."""
+
+
+def icons_folder(named: str | None) -> Path:
+    """The folder a recipe names, or $ICONS. Raises InputError where neither does."""
+    return _folder(
+        named,
+        "ICONS",
+        "no folder of icons",
+        todo=f"npm pack @iconify-json/{', '.join(ICONS)}; unpack each into a folder of its name; set ICONS to theirs",
+    )
+
+
+def icons(root: Path) -> list[Sample]:
+    """Emoji as others draw them, by package and name, without variants of the skin. `root` holds the unpacked packages,
+    each under its own name.
+
+    A sample's path is that of its package's icons.json and, as if that were a folder, its name. Raises MissingPart.
+    """
+    found = []
+    for package in ICONS:
+        table = root / package / "icons.json"
+        _require(table, "icons", f"npm pack @iconify-json/{package}, unpack it as {root / package}")
+        names = _icons(table)
+        for name in names:
+            if _TONE.search(name) and ("tone" in name or _TONE.sub("", name) in names):
+                continue
+            said = re.sub(r"-\d+$", "", name).replace("-", " ")
+            found.append(Sample("icons", table / f"{name}.svg", (said,), concept_of(said)))
     return found
 
 
@@ -134,7 +183,11 @@ def render(sample: Sample, side: int) -> Image.Image:
         import resvg_py
     except ImportError:
         raise MissingPart("SVG pictures need resvg-py", todo="pip install 'isthmus[train]'") from None
-    drawn = resvg_py.svg_to_bytes(svg_path=str(sample.path), width=side, height=side, dpi=96)
+    if sample.source == "icons":
+        svg = _icons(sample.path.parent)[sample.path.stem]
+        drawn = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, dpi=96)
+    else:
+        drawn = resvg_py.svg_to_bytes(svg_path=str(sample.path), width=side, height=side, dpi=96)
     return Image.open(BytesIO(bytes(drawn))).convert("RGBA")
 
 
@@ -150,6 +203,23 @@ def concept_of(caption: str) -> str:
     )
 
 
+_TONE = re.compile(r"(-medium)?-(light|medium|dark)(-skin-tone)?$|-tone-?[1-6]$")
+
+
+@lru_cache(maxsize=len(ICONS))
+def _icons(table: Path) -> dict[str, str]:
+    """An icons.json of Iconify: name -> SVG."""
+    read = json.loads(table.read_text(encoding="utf-8"))
+    sizes = {"width": read.get("width", 16), "height": read.get("height", 16), "left": 0, "top": 0}
+    drawn = {}
+    for name, icon in read["icons"].items():
+        if not icon.get("hidden"):
+            box = sizes | {key: icon[key] for key in sizes if key in icon}
+            around = f"{box['left']} {box['top']} {box['width']} {box['height']}"
+            drawn[name] = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{around}">{icon["body"]}</svg>'
+    return drawn
+
+
 def _glyph(sample: Sample, side: int) -> Image.Image:
     from PIL import ImageDraw, ImageFont
 
@@ -157,16 +227,17 @@ def _glyph(sample: Sample, side: int) -> Image.Image:
     stroke = side // 28 if outlined else 0
     font = ImageFont.truetype(str(sample.path), side)
     left, top, right, bottom = (round(at) for at in font.getbbox(character, stroke_width=stroke))
-    image = Image.new("RGBA", (right - left + side // 8, bottom - top + side // 8), (0, 0, 0, 0))
+    image = Image.new("RGBA", (right - left, bottom - top), (0, 0, 0, 0))
     ink, none = (0, 0, 0, 255), (0, 0, 0, 0)
     ImageDraw.Draw(image).text(
-        (side // 16 - left, side // 16 - top),
+        (-left, -top),
         character,
         none if outlined else ink,
         font,
         stroke_width=stroke,
         stroke_fill=ink,
     )
+    image = image.crop(image.getbbox())
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return image
 
