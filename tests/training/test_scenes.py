@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from isthmus.training.data.forms import LINES, form_of_scene
-from isthmus.training.data.questions import KINDS, NUMBERS, Question, place_of, plural, questions, told, with_article
+from isthmus.training.data.questions import (
+    KINDS,
+    NUMBERS,
+    Question,
+    place_of,
+    plural,
+    questions,
+    questions_of_one,
+    told,
+    with_article,
+)
 from isthmus.training.data.scenes import COLOURS, Cutout, Scene, compose, painted, told_scene
 from isthmus.training.data.sources import Sample
 
@@ -179,3 +189,12 @@ def test_plainly_asked_what_compares_has_one_wording() -> None:
     assert side == left_of == {"Is"}
     assert not any(" right of " in q.text for q in asked if q.kind == "left of")
     assert len({q.text.split()[0] for q in asked if q.kind == "colour"}) > 1
+
+
+def test_where_nothing_else_has_a_name_nothing_is_asked_for_in_vain(cutouts: list[Cutout]) -> None:
+    names = [cut.name for cut in cutouts]
+    _, scene = compose(cutouts[:1], 3)
+    one = questions(scene, names[:1], 3)
+    assert {q.answer for q in one if q.kind == "is there"} == {"yes"}
+    assert [q.answer for q in questions_of_one("red hat", ["red hat", "hat"], 0) if q.kind == "is there"] == ["yes"]
+    assert "no" in {q.answer for q in questions_of_one("red hat", ["red hat", "cat"], 0)}

@@ -85,8 +85,8 @@ def questions(scene: Scene, names: Sequence[str], seed: int, *, plain: bool = Fa
         if len({thing.colour for thing in things if thing.name == one.name}) == 1:
             ask("colour", one.colour, thing=one.name if _times(things, one.name) == 1 else plural(one.name))
     ask("is there", "yes", a_thing=with_article(rng.choice(sorted(seen))))
-    absent = _another(rng, names, seen)
-    ask("is there", "no", a_thing=with_article(absent))
+    if absent := _another(rng, names, seen):
+        ask("is there", "no", a_thing=with_article(absent))
     ask("describe", told(scene))
     return asked
 
@@ -95,12 +95,14 @@ def questions_of_one(name: str, names: Sequence[str], seed: int) -> list[Questio
     """Questions about a picture of one thing, cut out or drawn, that fills it."""
     rng = random.Random(f"one {seed}")
     absent = _another(rng, names, {name})
-    return [
+    asked = [
         Question("what", rng.choice(WORDINGS["what"]), name),
         Question("describe", rng.choice(WORDINGS["describe"]), with_article(name)),
         Question("is there", rng.choice(WORDINGS["is there"]).format(a_thing=with_article(name)), "yes"),
-        Question("is there", rng.choice(WORDINGS["is there"]).format(a_thing=with_article(absent)), "no"),
     ]
+    if absent:
+        asked.append(Question("is there", rng.choice(WORDINGS["is there"]).format(a_thing=with_article(absent)), "no"))
+    return asked
 
 
 def as_typed(question: Question, rng: random.Random) -> Question:
@@ -146,13 +148,16 @@ def plural(name: str) -> str:
     return name + "s"
 
 
-def _another(rng: random.Random, names: Sequence[str], seen: Collection[str]) -> str:
-    """A name that none of the seen ones is, as a whole or by its last word."""
+def _another(rng: random.Random, names: Sequence[str], seen: Collection[str]) -> str | None:
+    """A name that none of the seen ones is, as a whole or by its last word; None where there is no other."""
     heads = {name.split()[-1] for name in seen}
-    while True:
-        name = rng.choice(names)
-        if name not in seen and name.split()[-1] not in heads:
-            return name
+
+    def other(name: str) -> bool:
+        return name not in seen and name.split()[-1] not in heads
+
+    if not any(map(other, names)):
+        return None
+    return next(name for name in iter(lambda: rng.choice(names), None) if other(name))
 
 
 def _times(things: Sequence[Thing], name: str) -> int:

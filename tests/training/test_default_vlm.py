@@ -1,0 +1,105 @@
+"""A default model from its recipe to the folder that answers, with the true parts and few pictures and steps."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from isthmus.checkpoints import resolve
+from isthmus.messages import user
+from isthmus.precision import fast_dtype
+from isthmus.training import default_vlm
+from isthmus.training.data.sources import Sample, stamps
+from isthmus.training.default_vlm import train_vlm
+from isthmus.training.pictures import Pictures
+from isthmus.training.recipe import SourceShare, Stage, VlmRecipe, read_recipe
+from isthmus.vision.efficientnet import load_efficientnet
+from isthmus.vlm.language_model import load_language_model
+from isthmus.vlm.load import load_vlm
+from isthmus.vlm.seal import seal
+
+pytestmark = pytest.mark.xdist_group("smollm2")
+HEADS = ("apple", "cat", "hat", "flower")
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+def few(recipe: str) -> VlmRecipe:
+    """The shipped recipe with two steps a stage, from few sources."""
+    read = read_recipe(RECIPES / f"{recipe}.yaml")
+    assert isinstance(read, VlmRecipe)
+
+    def short(stage: Stage | None) -> Stage | None:
+        return stage and replace(stage, steps=2, batch=4, told=min(stage.told, 4), shares=None)
+
+    second = short(read.second)
+    assert second is not None
+    return replace(
+        read,
+        size=224,
+        sources={"stamps": SourceShare(1.0), "scenes": SourceShare(1.0), "imagined": SourceShare(1.0)},
+        scenes=12,
+        first=short(read.first),
+        words=short(read.words),
+        hints=short(read.hints),
+        prompt=short(read.prompt),
+        second=second,
+        blind=short(read.blind),
+    )
+
+
+@pytest.fixture
+def _few_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stamps_root: Path) -> None:
+    def some() -> list[Sample]:
+        return [s for s in stamps(stamps_root) if s.concept.split()[-1] in HEADS]
+
+    def none(*_: object, **__: object) -> list[Sample]:
+        return []
+
+    def no_shapes(encoder: object, part: str, *, quiet: bool) -> Pictures:
+        return default_vlm.singles(encoder, {some()[0]: "apple"}, part, 0, quiet=quiet)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("isthmus.training.kept.cache_folder", lambda: tmp_path / "cache")
+    for name, made in {"stamps": some, "emoji": none, "clipart": none, "photographs": none}.items():
+        monkeypatch.setattr(default_vlm, name, made)
+    monkeypatch.setattr(default_vlm, "emoji_folder", none)
+    monkeypatch.setattr(default_vlm, "easy_vqa", no_shapes)
+    monkeypatch.setattr(default_vlm, "TEST_SCENES", 8)
+    monkeypatch.setattr(default_vlm, "EASY_VQA_STEP", 1)
+    monkeypatch.setattr(default_vlm, "GROUNDS", 6)
+
+
+@pytest.mark.usefixtures("_few_pictures")
+@pytest.mark.parametrize("recipe", ["vlm", pytest.param("vlm-llava", marks=pytest.mark.full)])
+def test_a_recipe_makes_a_model_that_is_sealed_measured_and_goes_on_where_it_stopped(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = few(recipe)
+    figures = train_vlm(wanted, tmp_path / "one", quiet=True)
+    config = json.loads((tmp_path / "one" / "config.json").read_text())
+
+    encoder = load_efficientnet(resolve(wanted.encoder), dtype=fast_dtype("cpu"), size=wanted.size)
+    language = load_language_model(wanted.language_model, dtype=fast_dtype("cpu"))
+    assert config["lineage"]["seal"] == seal(encoder.net, language.model)
+    assert config["measured"]["scenes"]["all"]["value"] == figures["scenes"]["all"].value
+    assert ("all, blind" in figures["scenes"]) == (wanted.blind is not None)
+    assert {name.split()[-1] for name in config["lineage"]["held_out"].values()} <= set(HEADS)
+
+    answer = load_vlm(str(tmp_path / "one")).answer([user(Image.new("RGB", (90, 60), "red"), "What is this?")])
+    assert answer.tokens_pictures > 0
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a stage ran that was kept")
+
+    (tmp_path / "one" / "stages").rename(tmp_path / "stages")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "stages").rename(tmp_path / "two" / "stages")
+    for stage in ("train_stage1", "train_words", "train_hints", "train_answers"):
+        monkeypatch.setattr(default_vlm, stage, never)
+    assert train_vlm(wanted, tmp_path / "two", quiet=True) == figures
+    before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
