@@ -2,11 +2,14 @@
 
 import os
 import pty
+import select
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+PATIENCE = 120.0
+"""Seconds of silence, at which a test is given up."""
 COMMAND = (sys.executable, "-m", "isthmus.cli.main")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm", "NO_COLOR": ""}
 
@@ -45,6 +48,8 @@ class Terminal:
             return self.process.wait(60), self.seen
 
     def _read(self) -> str:
+        if not select.select([self.screen], [], [], PATIENCE)[0]:
+            raise TimeoutError(f"nothing for {PATIENCE} s after {self.seen!r}")
         try:
             data = os.read(self.screen, 4096)
         except OSError:  # Linux: the other side has closed

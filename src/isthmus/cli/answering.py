@@ -4,9 +4,11 @@ Nothing heavy is imported before a command needs it.
 """
 
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -74,17 +76,41 @@ def tell(stream: "Stream", write: Callable[[str], None]) -> Told:
     started = time.perf_counter()
     told = Told()
     try:
-        for delta in stream:
-            if told.seconds_to_first is None:
-                told = replace(told, seconds_to_first=time.perf_counter() - started)
-            told = replace(told, text=told.text + delta.text, finish=delta.finish)
-            if delta.text:
-                write(delta.text)
+        with _ctrl_c() as came:
+            for delta in stream:
+                if told.seconds_to_first is None:
+                    told = replace(told, seconds_to_first=time.perf_counter() - started)
+                told = replace(told, text=told.text + delta.text, finish=delta.finish)
+                if delta.text:
+                    write(delta.text)
+                if came():
+                    raise KeyboardInterrupt
     except KeyboardInterrupt:
         told = replace(told, finish=None)
     finally:
         stream.close()
     return replace(told, seconds=time.perf_counter() - started)
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C came. It is raised as ever, but Python drops what is raised while an object is finalised, and then
+    the answer would go on."""
+    times = []
+
+    def noticed(number: int, _frame: object) -> None:
+        times.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # somebody else's, or ignored
+        yield lambda: False
+        return
+    signal.signal(signal.SIGINT, noticed)
+    try:
+        yield lambda: bool(times)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def write(text: str) -> None:
