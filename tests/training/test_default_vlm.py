@@ -94,9 +94,8 @@ def test_a_recipe_makes_a_model_that_is_sealed_measured_and_goes_on_where_it_sto
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a stage ran that was kept")
 
-    (tmp_path / "one" / "stages").rename(tmp_path / "stages")
     (tmp_path / "two").mkdir()
-    (tmp_path / "stages").rename(tmp_path / "two" / "stages")
+    (tmp_path / "one" / "stages").rename(tmp_path / "two" / "stages")
     for stage in ("train_stage1", "train_words", "train_hints", "train_answers"):
         monkeypatch.setattr(default_vlm, stage, never)
     assert train_vlm(wanted, tmp_path / "two", quiet=True) == figures

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from isthmus.training.data.sources import Sample
 
@@ -70,14 +71,15 @@ def icon_names(icons: Sequence[Sample], drawings: Mapping[str, int]) -> dict[Sam
     """The icons that are called like something else that is drawn, with that name; MOST_ICONS of each package.
     "dog face" is a dog's. `drawings`: of each ending, how many others bear it."""
     named = {}
-    times: Counter[tuple[str, str]] = Counter()
+    times: Counter[tuple[Path, str]] = Counter()
     for icon in icons:
         name = name_of(icon.captions[0])
         whose = name.removesuffix(" face")
-        if name and (shared := shared_name(whose if drawings.get(whose, 0) >= 2 else name, drawings)) in drawings:
-            package = str(icon.path.parent)
+        shared = shared_name(whose if drawings.get(whose, 0) >= 2 else name, drawings)
+        if drawings.get(shared, 0) >= 2:
+            package = icon.path.parent
             times[package, shared] += 1
-            if drawings[shared] >= 2 and times[package, shared] <= MOST_ICONS:
+            if times[package, shared] <= MOST_ICONS:
                 named[icon] = shared
     return named
 

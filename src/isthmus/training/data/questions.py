@@ -157,7 +157,9 @@ def _another(rng: random.Random, names: Sequence[str], seen: Collection[str]) ->
 
     if not any(map(other, names)):
         return None
-    return next(name for name in iter(lambda: rng.choice(names), None) if other(name))
+    while not other(name := rng.choice(names)):
+        pass
+    return name
 
 
 def _times(things: Sequence[Thing], name: str) -> int:
