@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from isthmus.checkpoints import resolve
+from isthmus.connectors import MlpConnector, SoftPromptConnector
 from isthmus.messages import user
 from isthmus.precision import fast_dtype
 from isthmus.training import default_vlm
@@ -102,3 +103,25 @@ def test_a_recipe_makes_a_model_that_is_sealed_measured_and_goes_on_where_it_sto
     before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_a_stage_is_run_again_where_what_led_to_it_changed(tmp_path: Path) -> None:
+    recipe = few("vlm-llava")
+    blind = Stage(steps=2, batch=2, rate=0.1)
+
+    def ran(changed: VlmRecipe) -> list[str]:
+        stages = default_vlm._Stages(changed, tmp_path)
+        steered = SoftPromptConnector(torch.zeros(2, 8), MlpConnector(8, 8))
+        guesser = SoftPromptConnector(torch.zeros(2, 8), width_in=8)
+        run = []
+        for name, connector in (("first", steered), ("second", steered), ("blind", guesser)):
+            with stages(name, connector) as runs:
+                run += [name] if runs else []
+        return run
+
+    recipe = replace(recipe, blind=blind)
+    assert ran(recipe) == ["first", "second", "blind"]
+    assert ran(recipe) == []
+    assert ran(replace(recipe, second=replace(recipe.second, rate=0.5))) == ["second"]
+    assert ran(replace(recipe, soft_prompt="Say what you see:")) == ["first", "second", "blind"]
+    assert ran(replace(recipe, size=288)) == ["first", "second", "blind"]

@@ -36,8 +36,9 @@ class SoftPromptConnector(Trainable):
         """Raises ValueError where `inner` speaks in another width than the prompt, where neither says width_in, and for
         a cue to a hint that nobody gives."""
         super().__init__(trainable)
+        cue = prompt[:0] if cue is None else cue
         for steering in (prompt, cue):
-            if inner is not None and steering is not None and inner.width_out != steering.shape[1]:
+            if inner is not None and inner.width_out != steering.shape[1]:
                 raise ValueError(f"a prompt {steering.shape[1]} wide before tokens {inner.width_out} wide")
         width_in = inner.width_in if inner is not None else width_in
         if width_in is None:
@@ -45,11 +46,11 @@ class SoftPromptConnector(Trainable):
         self.width_in: int = width_in
         self.width_out: int = prompt.shape[1]
         self.prompt = nn.Parameter(prompt.detach().clone().float())
-        self.cue = nn.Parameter(cue.detach().clone().float()) if cue is not None else None
+        self.cue = nn.Parameter(cue.detach().clone().float())
         self.inner = inner
         self.stretch = nn.Parameter(torch.zeros(self.width_out)) if self.hints else None
         self.shift = nn.Parameter(torch.zeros(self.width_out)) if self.hints else None
-        if cue is not None and not self.hints:
+        if len(cue) and not self.hints:
             raise ValueError("a cue stands before a hint, and this connector gives none")
         if not trainable:
             self.requires_grad_(False).eval()
@@ -60,7 +61,7 @@ class SoftPromptConnector(Trainable):
         return [each for each in (self.prompt, self.cue, self.stretch, self.shift) if each is not None]
 
     def num_tokens(self, n: int, frame: Frame | None = None) -> int:
-        own = len(self.prompt) + (len(self.cue) if self.cue is not None else 0)
+        own = len(self.prompt) + len(self.cue)
         return own + (self.inner.num_tokens(n, frame) if self.inner is not None else 0)
 
     @property
@@ -83,7 +84,7 @@ class SoftPromptConnector(Trainable):
 
     def hint(self, seen: Tokens, text: Text | None) -> Tokens:
         """Inner's hint about what `look` saw (HintConnector), stretched and shifted."""
-        inner = slice(len(self.prompt), seen.tokens.shape[1] - (len(self.cue) if self.cue is not None else 0))
+        inner = slice(len(self.prompt), seen.tokens.shape[1] - len(self.cue))
         hint: Tokens = self.inner.hint(replace(seen, tokens=seen.tokens[:, inner], mask=seen.mask[:, inner]), text)
         assert self.stretch is not None and self.shift is not None
         tokens = hint.tokens * (1 + self.stretch) + self.shift
@@ -91,11 +92,6 @@ class SoftPromptConnector(Trainable):
 
     def _steered(self, seen: Tokens) -> Tokens:
         """The prompt, what is given, the cue."""
-        own = [self.prompt] if self.cue is None else [self.prompt, self.cue]
-        steering = [each.to(seen.tokens.dtype).expand(len(seen.tokens), -1, -1) for each in own]
-        masks = [seen.mask.new_ones(each.shape[:2]) for each in steering]
-        return replace(
-            seen,
-            tokens=torch.cat([steering[0], seen.tokens, *steering[1:]], dim=1),
-            mask=torch.cat([masks[0], seen.mask, *masks[1:]], dim=1),
-        )
+        prompt, cue = (each.to(seen.tokens.dtype).expand(len(seen.tokens), -1, -1) for each in (self.prompt, self.cue))
+        masks = seen.mask.new_ones(prompt.shape[:2]), seen.mask, seen.mask.new_ones(cue.shape[:2])
+        return replace(seen, tokens=torch.cat([prompt, seen.tokens, cue], dim=1), mask=torch.cat(masks, dim=1))

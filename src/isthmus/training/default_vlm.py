@@ -66,7 +66,9 @@ IMAGINED_STEP = 16
 TRAIN_SEED, TEST_SEED, CHOOSING_SEED = 1_000_000, 2_000_000, 3_000_000
 TEST_GROUNDS = 6
 GROUNDS = 600
-STAGES = ("first", "words", "hints", "soft_prompt", "cue", "prompt", "second", "blind")
+STAGES = ("first", "words", "hints", "prompt", "second", "blind")
+STEERING = ("soft_prompt", "cue")
+"""What of a recipe matters from the first SoftPromptConnector on."""
 WORD_SCALE = 0.35
 """What the last map's first weights are multiplied by."""
 
@@ -199,7 +201,7 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
         rows[torch.tensor(language.tokenizer(said)["input_ids"], dtype=torch.long, device=rows.device)]
         for said in (recipe.soft_prompt, recipe.cue)
     )
-    connector = SoftPromptConnector(prompt, speaking, cue=cue if recipe.cue else None)
+    connector = SoftPromptConnector(prompt, speaking, cue=cue)
     model = composed(connector)
     if recipe.prompt is not None:
         with stages("prompt", connector) as run:
@@ -249,15 +251,19 @@ class _Stages:
 
     def __init__(self, recipe: VlmRecipe, folder: Path) -> None:
         self._left, self._folder = asdict(recipe), folder
-        self._led: dict[str, object] = {key: self._left.pop(key) for key in tuple(self._left) if key not in STAGES}
+        self._led: dict[str, object] = {
+            key: self._left.pop(key) for key in tuple(self._left) if key not in (*STAGES, *STEERING)
+        }
 
     @contextmanager
     def __call__(self, name: str, connector: nn.Module) -> Iterator[bool]:
         """Whether the stage is still to be run; if not, the connector is as it was behind it."""
         self._led[name] = self._left.pop(name)
-        if name == "prompt":
-            self._led |= {key: self._left.pop(key) for key in ("soft_prompt", "cue")}
-        key = hashlib.sha256(json.dumps(self._led, sort_keys=True).encode()).hexdigest()[:12]
+        if isinstance(connector, SoftPromptConnector):
+            self._led |= {key: self._left.pop(key) for key in STEERING if key in self._left}
+        # the control is trained by itself: no stage led to it
+        led = {key: each for key, each in self._led.items() if name != "blind" or key == name or key not in STAGES}
+        key = hashlib.sha256(json.dumps(led, sort_keys=True).encode()).hexdigest()[:12]
         path = self._folder / f"{name}-{key}.safetensors"
         if path.is_file():
             connector.load_state_dict(load_file(path))

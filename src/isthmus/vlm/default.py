@@ -146,7 +146,7 @@ def _connector(config: Mapping[str, Any], width_in: int, rows: Tensor) -> nn.Mod
         case "soft prompt":
             inner = _connector(config["inner"], width_in, rows)
             prompt, cue = (torch.zeros(config[key], width_out) for key in ("tokens", "cue"))
-            return SoftPromptConnector(prompt, inner, cue=cue if len(cue) else None, trainable=False)
+            return SoftPromptConnector(prompt, inner, cue=cue, trainable=False)
         case "hint":
             spoken = _connector(config["inner"], width_in, rows)
             assert isinstance(spoken, AlignConnector)
@@ -165,11 +165,10 @@ def _connector(config: Mapping[str, Any], width_in: int, rows: Tensor) -> nn.Mod
 
 def _described(connector: Any) -> dict[str, Any]:
     if isinstance(connector, SoftPromptConnector):
-        cue = len(connector.cue) if connector.cue is not None else 0
         return {
             "kind": "soft prompt",
             "tokens": len(connector.prompt),
-            "cue": cue,
+            "cue": len(connector.cue),
             "inner": _described(connector.inner),
         }
     if isinstance(connector, HintConnector):

@@ -39,16 +39,17 @@ class QuestionTokenizer:
 
 
 class LastQuestion:
-    """`tokenizer`: the language model's own, of `transformers`. `longest`: so many of the last tokens are taken."""
+    """`tokenizer`: the language model's own, of `transformers`. `longest`: so many of the last tokens are taken. Typed
+    text forges no control token."""
 
     def __init__(self, tokenizer: Any, longest: int) -> None:
         self.tokenizer, self.longest = tokenizer, longest
-        self._prompts = PromptTokenizer(tokenizer)
 
     def __call__(self, messages: Sequence[Message]) -> Question:
         """What the user said last in these messages."""
         said = next((m.text.strip() for m in reversed(messages) if m.role == "user" and m.text.strip()), "")
-        return tuple(placed.id for placed in self._prompts.encode([TextPiece(said, "user")]))[-self.longest :]
+        ids = self.tokenizer(said, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        return tuple(ids[-self.longest :])
 
 
 def text_of(questions: Sequence[Question], device: torch.device) -> Text | None:
