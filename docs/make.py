@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from isthmus.training.data.sources import ICONS
+
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / "src/isthmus/weights"
 CARDS = ROOT / "docs/models"
@@ -76,6 +78,11 @@ MLP of {parts["mlp"]["layers"]} layers for each of the encoder's tokens, and {pr
         f"{source} (share {entry['share']}" + (f", {entry['views']} views)" if entry["views"] > 1 else ")")
         for source, entry in recipe["sources"].items()
     )
+    drawn = (
+        f"emoji OpenMoji 17 (CC-BY-SA-4.0), {_icons()}"
+        if "icons" in recipe["sources"]
+        else "emoji OpenMoji 17 (CC-BY-SA-4.0)"
+    )
     size = (WEIGHTS / name / "model.safetensors").stat().st_size
     stages = "\n".join(
         f"| {said} | {recipe[stage]['steps']} | {recipe[stage]['batch']} | {recipe[stage]['rate']} |"
@@ -100,8 +107,8 @@ SHA-256 of both before training, `{config["lineage"]["seal"][:16]}…`, was foun
 ## What it was trained on
 
 {sources}; {recipe["scenes"]} scenes; seed {recipe["seed"]}. Stamps are Debian's `tuxpaint-stamps-default` (GPL-2), clip art
-`openclipart-svg` (public domain), emoji OpenMoji 17 (CC-BY-SA-4.0), glyphs the DejaVu fonts of matplotlib, grounds the
-photographs of `lomiri-wallpapers`, easy-vqa the package of that name (MIT). None of these pictures is in this project.
+`openclipart-svg` (public domain), {drawn}, glyphs
+the DejaVu fonts of matplotlib, grounds the photographs of `lomiri-wallpapers`, easy-vqa the package of that name (MIT). None of these pictures is in this project.
 "imagined" are empty scenes and drawings in whose features one of the encoder's thousand classes is imagined, so that
 photographs of common things are named though none was trained on.
 
@@ -130,6 +137,15 @@ The parts it stands on carry the biases of ImageNet and of the web.
 
 Licence: Apache-2.0 for the connector; the frozen parts are Apache-2.0 (`isthmus models`).
 """
+
+
+def _icons() -> str:
+    """ "icons the npm packages `@iconify-json/`: noto, noto-v1 (Apache-2.0); twemoji (CC-BY-4.0)"."""
+    under: dict[str, list[str]] = {}
+    for package, (_, licence) in ICONS.items():
+        under.setdefault(licence, []).append(package)
+    listed = "; ".join(f"{', '.join(packages)} ({licence})" for licence, packages in under.items())
+    return f"icons the npm packages `@iconify-json/`: {listed}"
 
 
 def _answers(told: str, figures: dict[str, dict[str, float]]) -> str:

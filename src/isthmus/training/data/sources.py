@@ -68,9 +68,21 @@ def clipart(root: Path = CLIPART) -> list[Sample]:
     return found
 
 
+OPENMOJI = "openmoji@17.0.0"
+
+
 def emoji_folder(named: str | None) -> Path:
     """The folder a recipe names, or $OPENMOJI. Raises InputError where neither does."""
-    return _folder(named, "OPENMOJI", "no folder of emoji", todo="npm pack openmoji@17, unpack it, set OPENMOJI to it")
+    return _folder(
+        named,
+        "OPENMOJI",
+        "no folder of emoji",
+        todo=f"{_install(OPENMOJI)}; export OPENMOJI=drawings/node_modules/openmoji",
+    )
+
+
+def _install(*packages: str) -> str:
+    return f"npm install --prefix drawings {' '.join(packages)}"
 
 
 def _folder(named: str | None, variable: str, missing: str, *, todo: str) -> Path:
@@ -86,7 +98,7 @@ def emoji(root: Path) -> list[Sample]:
     Raises MissingPart where there is none.
     """
     table = root / "data" / "openmoji.json"
-    _require(table, "emoji", "npm pack openmoji@17, unpack it and give the folder")
+    _require(table, "emoji", _install(OPENMOJI))
     found = []
     for entry in json.loads(table.read_text(encoding="utf-8")):
         path = root / "color" / "svg" / f"{entry['hexcode']}.svg"
@@ -101,17 +113,17 @@ def emoji(root: Path) -> list[Sample]:
 
 
 ICONS = {
-    "emojione": "CC-BY-4.0",
-    "emojione-v1": "CC-BY-SA-4.0",
-    "fluent-emoji": "MIT",
-    "fluent-emoji-flat": "MIT",
-    "fxemoji": "Apache-2.0",
-    "noto": "Apache-2.0",
-    "noto-v1": "Apache-2.0",
-    "streamline-emojis": "CC-BY-4.0",
-    "twemoji": "CC-BY-4.0",
+    "emojione": ("1.2.3", "CC-BY-4.0"),
+    "emojione-v1": ("1.2.3", "CC-BY-SA-4.0"),
+    "fluent-emoji": ("1.2.7", "MIT"),
+    "fluent-emoji-flat": ("1.2.6", "MIT"),
+    "fxemoji": ("1.2.2", "Apache-2.0"),
+    "noto": ("1.2.9", "Apache-2.0"),
+    "noto-v1": ("1.2.5", "Apache-2.0"),
+    "streamline-emojis": ("1.2.4", "CC-BY-4.0"),
+    "twemoji": ("1.2.5", "CC-BY-4.0"),
 }
-"""Packages and their licences."""
+"""Packages, their versions and licences."""
 
 
 def icons_folder(named: str | None) -> Path:
@@ -120,7 +132,8 @@ def icons_folder(named: str | None) -> Path:
         named,
         "ICONS",
         "no folder of icons",
-        todo=f"npm pack @iconify-json/{', '.join(ICONS)}; unpack each into a folder of its name; set ICONS to theirs",
+        todo=f"{_install(*(f'@iconify-json/{name}@{version}' for name, (version, _) in ICONS.items()))}; "
+        "export ICONS=drawings/node_modules/@iconify-json",
     )
 
 
@@ -133,7 +146,7 @@ def icons(root: Path) -> list[Sample]:
     found = []
     for package in ICONS:
         table = root / package / "icons.json"
-        _require(table, "icons", f"npm pack @iconify-json/{package}, unpack it as {root / package}")
+        _require(table, "icons", _install(f"@iconify-json/{package}@{ICONS[package][0]}"))
         names = _icons(table)
         for name in names:
             if _TONE.search(name) and ("tone" in name or _TONE.sub("", name) in names):
