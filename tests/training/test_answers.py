@@ -6,12 +6,28 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from isthmus.connectors import AlignConnector, HintConnector, HintShape, MlpConnector, SoftPromptConnector
+from isthmus.connectors import (
+    AlignConnector,
+    HintConnector,
+    HintShape,
+    MlpConnector,
+    NamesConnector,
+    SoftPromptConnector,
+)
 from isthmus.training.data.forms import form_of_one
 from isthmus.training.data.questions import questions_of_one
 from isthmus.training.pictures import Pictures
 from isthmus.training.recipe import Stage
-from isthmus.training.vlm import Source, features_of, train_answers, train_hints, train_words, words_of
+from isthmus.training.vlm import (
+    Source,
+    features_of,
+    names_of,
+    train_answers,
+    train_hints,
+    train_names,
+    train_words,
+    words_of,
+)
 from isthmus.training.words import TOLD, Words
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.questions import LastQuestion
@@ -32,6 +48,9 @@ class Encoder:
     def tokens(self, stored: Tensor, imagined: Tensor | None = None) -> Tensor:
         assert imagined is None or (imagined < 0).all()
         return stored.float()
+
+    def overview(self, stored: Tensor, imagined: Tensor | None = None) -> Tensor:
+        return self.tokens(stored, imagined)[:, :2]
 
 
 @pytest.fixture
@@ -175,5 +194,26 @@ def test_the_prompt_has_a_rate_of_its_own(model: VisionLanguageModel, sources: l
     before = copied(model.connector)
     stage = Stage(steps=1, batch=4, rate=1e-6, prompt_rate=0.5, questions=2)
     train_answers(model, Encoder(), sources, stage, 0, quiet=True)  # type: ignore[arg-type]
-    moved = {name: float((value - before[name]).abs().max()) for name, value in model.connector.state_dict().items()}
+    after = model.connector.state_dict()
+    moved = {name: float((value - before[name]).abs().max()) for name, value in after.items() if len(value)}
     assert moved.pop("prompt") > 100 * max(moved.values())
+
+
+def test_names_are_learned_at_a_glance_and_nothing_else_is(words: Words, sources: list[Source]) -> None:
+    names = names_of(sources)
+    assert names == ["", *NAMES]
+    align = AlignConnector(words.table, Told(WIDTH, words.table.shape[1]))
+    connector = NamesConnector(align, words.spelled(names))
+    before = copied(connector)
+    glance = torch.stack([each[:2] for each in sources[0].pictures.stored]).float()
+
+    def said() -> list[str]:
+        with torch.no_grad():
+            return [names[at] for at in connector.opinion(glance).argmax(-1)]
+
+    assert said() != list(NAMES)
+    stage = Stage(steps=60, batch=8, rate=0.05)
+    train_names(connector, Encoder(), sources, stage, 0, names=names, quiet=True)  # type: ignore[arg-type]
+    assert said() == list(NAMES)
+    assert changed(before, connector) == {"look.weight", "name.weight", "name.bias"}
+    assert all(parameter.requires_grad for parameter in align.parameters())

@@ -119,3 +119,9 @@ def test_answers_are_words_of_the_table_with_pauses_behind() -> None:
     said = ["".join(chr(more.ids[at]) for at in row) for row in rows.tolist()]
     # of a word that is not known, and of too many, nothing is said
     assert said == [" no\n", " cat", "\n\n\n\n", "\n\n\n\n"]
+
+
+def test_a_name_is_spelled_where_a_form_has_it(words: Words) -> None:
+    (cat,) = words.spelled(["cat"]).tolist()
+    assert [words.ids[at] for at in cat] == words.laid_out(CAT)[0][NAME : NAME + ROOM[3]]
+    assert words.spelled([""]).tolist() == [[0] * ROOM[3]]

@@ -95,3 +95,12 @@ def test_more_views_than_one_are_refused(encoder: DepthsEncoder) -> None:
     picture = Picture(Image.new("RGB", (900, 300)), 900, 300)
     with pytest.raises(InputError, match="one view"):
         encoder.encode([Tiles(size=224, grids=((1, 2),))(picture)])
+
+
+def test_the_overview_is_the_first_tokens(encoder: DepthsEncoder) -> None:
+    stored = torch.rand(3, 49, sum(encoder.split)).half()
+    imagined = torch.tensor([-1, 7, -1])
+    torch.manual_seed(0)
+    tokens = encoder.tokens(stored, imagined)
+    torch.manual_seed(0)
+    torch.testing.assert_close(encoder.overview(stored, imagined), tokens[:, :OVERVIEWS])

@@ -12,6 +12,7 @@ from isthmus.checkpoints import resolve
 from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.hint import HintConnector, HintShape
 from isthmus.connectors.mlp import MlpConnector
+from isthmus.connectors.names import NamesConnector, NamesShape
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.errors import CorruptPart, FitMismatch
@@ -44,7 +45,10 @@ def saved(folder: Path, kind: str, language: LanguageModel) -> VisionLanguageMod
     rows = language.model.get_input_embeddings().weight
     if kind != "mlp" and kind != "qformer":
         connector = AlignConnector(rows[100:109], connector)
-    if kind == "soft prompt, hint, align":
+    if "names" in kind:
+        connector = NamesConnector(connector, torch.tensor([[0, 0], [3, 8], [5, 0]]), NamesShape((1,), 3, rank=5))
+        torch.nn.init.normal_(connector.name.weight)
+    if "hint" in kind:
         connector = HintConnector(connector, rows, HintShape(width=32, heads=4, width_ffn=48, row=2))
     if kind.startswith("soft prompt"):
         connector = SoftPromptConnector(torch.randn(3, 576), connector)
@@ -59,7 +63,10 @@ def saved(folder: Path, kind: str, language: LanguageModel) -> VisionLanguageMod
     return model
 
 
-@pytest.mark.parametrize("kind", ["mlp", "qformer", "align", "soft prompt, align", "soft prompt, hint, align"])
+@pytest.mark.parametrize(
+    "kind",
+    ["mlp", "qformer", "align", "soft prompt, align", "soft prompt, hint, align", "soft prompt, hint, names, align"],
+)
 def test_what_was_saved_answers_the_same(tmp_path: Path, kind: str, language: LanguageModel) -> None:
     model = saved(tmp_path, kind, language)
     loaded = load_vlm(str(tmp_path))

@@ -5,6 +5,7 @@ from isthmus.connectors.connector import Connector, Text, Tokens
 from isthmus.connectors.hint import HintConnector, HintShape
 from isthmus.connectors.linear import LinearConnector
 from isthmus.connectors.mlp import MlpConnector
+from isthmus.connectors.names import NamesConnector, NamesShape
 from isthmus.connectors.objectives import Losses, Stage1
 from isthmus.connectors.qformer import QFormer, QFormerConfig, QFormerConnector, without_text
 from isthmus.connectors.qformer_checkpoint import load_qformer, qformer_from_bert
@@ -21,6 +22,8 @@ __all__ = [
     "LinearConnector",
     "Losses",
     "MlpConnector",
+    "NamesConnector",
+    "NamesShape",
     "QFormer",
     "QFormerConfig",
     "QFormerConnector",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.connector import Text, Tokens
+from isthmus.connectors.names import NamesConnector
 from isthmus.connectors.trainable import Trainable
 from isthmus.errors import InputError
 from isthmus.vision.features import Features, Frame
@@ -45,7 +46,9 @@ class HintConnector(Trainable):
     here a transformer reads it beside words, so that it can be trained on accounts of pictures that nobody has drawn.
     """
 
-    def __init__(self, inner: AlignConnector, rows: Tensor, shape: HintShape, *, trainable: bool = True) -> None:
+    def __init__(
+        self, inner: AlignConnector | NamesConnector, rows: Tensor, shape: HintShape, *, trainable: bool = True
+    ) -> None:
         """Raises ValueError where `rows` have another width than inner's words."""
         super().__init__(trainable)
         if rows.shape[1] != inner.width_out:

@@ -18,6 +18,7 @@ from isthmus.checkpoints.cache import written_whole
 from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.hint import HintConnector, HintShape
 from isthmus.connectors.mlp import MlpConnector
+from isthmus.connectors.names import NamesConnector
 from isthmus.connectors.objectives import Stage1
 from isthmus.connectors.qformer import QFormerConnector, without_text
 from isthmus.connectors.qformer_checkpoint import qformer_from_bert
@@ -45,7 +46,16 @@ from isthmus.training.embedder import class_vectors
 from isthmus.training.measure import commonest_answers, measure, nearest_captions
 from isthmus.training.pictures import Pictures, Split, borne, easy_vqa, grounds, scenes, singles, split_files, unknown
 from isthmus.training.recipe import MlpShape, QFormerShape, SourceName, Stage, VlmRecipe
-from isthmus.training.vlm import Source, train_answers, train_hints, train_stage1, train_words, words_of
+from isthmus.training.vlm import (
+    Source,
+    names_of,
+    train_answers,
+    train_hints,
+    train_names,
+    train_stage1,
+    train_words,
+    words_of,
+)
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vision.imagenet import imagenet_classes
@@ -66,7 +76,7 @@ IMAGINED_STEP = 16
 TRAIN_SEED, TEST_SEED, CHOOSING_SEED = 1_000_000, 2_000_000, 3_000_000
 TEST_GROUNDS = 6
 GROUNDS = 600
-STAGES = ("first", "words", "hints", "prompt", "second", "blind")
+STAGES = ("first", "words", "names", "hints", "prompt", "second", "blind")
 STEERING = ("soft_prompt", "cue")
 """What of a recipe matters from the first SoftPromptConnector on."""
 WORD_SCALE = 0.35
@@ -189,8 +199,15 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
                 train_words(
                     composed(speaking), encoder, for_(recipe.words), recipe.words, recipe.seed, words=words, quiet=quiet
                 )
-    if recipe.hints is not None:
+    if recipe.names is not None:
         assert isinstance(speaking, AlignConnector)
+        names = names_of(sources)
+        speaking = NamesConnector(speaking, words.spelled(names))
+        with stages("names", speaking) as run:
+            if run:
+                train_names(speaking, encoder, for_(recipe.names), recipe.names, recipe.seed, names=names, quiet=quiet)
+    if recipe.hints is not None:
+        assert isinstance(speaking, AlignConnector | NamesConnector)
         speaking = HintConnector(speaking, rows, HintShape())
         with stages("hints", speaking) as run:
             if run:

@@ -103,8 +103,9 @@ class VlmRecipe:
 
     With a Q-Former `first` is BLIP-2's stage 1, without a language model; with an MLP it is LLaVA's alignment. In
     `words`, between the two, the connector learns the language model's words, without running it (training/words.py);
-    in `hints`, what in these words to say to a question (connectors/hint.py); in `prompt`, the soft prompt and the cue
-    around them learn to have the language model answer so.
+    in `names`, from overviews of single things alone, what they are called (connectors/names.py); in `hints`, what in
+    these words to say to a question (connectors/hint.py); in `prompt`, the soft prompt and the cue around them learn to
+    have the language model answer so.
     """
 
     __pydantic_config__ = STRICT
@@ -130,10 +131,13 @@ class VlmRecipe:
     """Of the control that sees nothing: as many tokens as a picture has, the same for all, learn from the answers alone
     what can be guessed."""
     icons: str | None = None
+    names: Stage | None = None
 
     def __post_init__(self) -> None:
         if self.hints is not None and self.words is None:
             raise ValueError("hints are given in words, of which words says nothing")
+        if self.names is not None and self.words is None:
+            raise ValueError("names are said in words, of which words says nothing")
         if bool(self.cue) != (self.hints is not None):
             raise ValueError("a cue stands before hints, and hints behind a cue: give both or neither")
         for name, stage in vars(self).items():

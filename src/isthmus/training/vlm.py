@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from isthmus.connectors.connector import Text, Tokens
 from isthmus.connectors.hint import HintConnector
+from isthmus.connectors.names import NamesConnector
 from isthmus.connectors.objectives import Stage1
 from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.contrastive.tokenizer import Tokenizer
@@ -37,6 +38,8 @@ from isthmus.vlm.sequence import Extent, Sample
 
 PLAIN, SHOWN = 0.35, 0.55
 """Shares of the steps on hints, see `train_hints`."""
+POOL = 80_000
+"""Overviews kept to learn names from: 700 MB."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,51 @@ def train_words(
                 every(step + 1)
 
 
+def names_of(sources: Sequence[Source]) -> list[str]:
+    """All that the sources' pictures, and those that are imagined, are called; first of all "", for nothing."""
+    drawn = {line.name for source in sources for form in source.pictures.forms for line in form}
+    return ["", *sorted(drawn.union(*(source.imagined for source in sources)) - {""})]
+
+
+def train_names(
+    connector: NamesConnector,
+    encoder: DepthsEncoder,
+    sources: Sequence[Source],
+    stage: Stage,
+    seed: int,
+    *,
+    names: Sequence[str],
+    quiet: bool = False,
+) -> None:
+    """The linear map from overviews to names learns what single things are called; nothing else of the connector does.
+
+    Overviews are small: they are made once, POOL pictures at most, and seen many times. `names`: as `names_of`.
+    """
+    rng = random.Random(f"names {seed}")
+    torch.manual_seed(seed)
+    place = {name: at for at, name in enumerate(names)}
+    seen, called = [], []
+    count = min(POOL, stage.steps * stage.batch)
+    with progress("overviews", count, "pictures", quiet=quiet) as reporter:
+        for at in range(0, count, stage.batch):
+            drawn = [each for each in draw(rng, sources, min(stage.batch, count - at)) if len(each.form) == 1]
+            stored = torch.stack([each.stored for each in drawn]).to(encoder.classes.device)
+            imagined = torch.tensor([each.imagined for each in drawn])
+            seen.append(encoder.overview(stored, imagined).half())
+            called += [place[each.form[0].name] for each in drawn]
+            reporter.advance(min(stage.batch, count - at))
+    overviews, targets = torch.cat(seen), torch.tensor(called, device=encoder.classes.device)
+    with _frozen(connector.inner), progress("names", stage.steps, "steps", quiet=quiet) as reporter:
+        optimiser, schedule = optimiser_of(connector, stage)
+        means = _Means()
+        for _ in range(stage.steps):
+            batch = torch.randint(len(overviews), (stage.batch,)).to(targets.device)
+            shown = F.dropout(overviews[batch].float(), stage.feature_dropout)
+            loss = F.nll_loss(connector.opinion(shown), targets[batch])
+            update(loss, connector, optimiser, schedule)
+            reporter.advance(note=means({"loss": loss}))
+
+
 def train_hints(
     model: VisionLanguageModel,
     encoder: DepthsEncoder,
@@ -166,8 +214,7 @@ def train_hints(
     rng = random.Random(f"hints {seed}")
     torch.manual_seed(seed)
     asked = Asked(model, encoder.num_tokens)
-    drawn_names = {line.name for source in sources for form in source.pictures.forms for line in form}
-    names = sorted(drawn_names.union(*(source.imagined for source in sources)))
+    names = names_of(sources)[1:]
     optimiser, schedule = optimiser_of(connector.reader, stage)
     model.train()
     means = _Means()

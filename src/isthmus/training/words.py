@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from isthmus.training.data.forms import LINES, UNKNOWN, Form
+from isthmus.training.data.forms import LINES, UNKNOWN, Form, Line
 
 PAUSE = "\n"
 """Stands wherever there is nothing to say."""
@@ -24,8 +24,11 @@ PAUSES = 0.1
 """What a pause weighs in the loss where it could be told from what stands before it; elsewhere all weigh 1."""
 ROOM = (1, 1, 1, 4, 2)
 """Tokens of each field of a line; behind them stands a comma."""
-TOLD = LINES * (sum(ROOM) + 1)
+ROW = sum(ROOM) + 1
+TOLD = LINES * ROW
 """Tokens of a form."""
+NAME = slice(3, 7)
+"""Where in a line its name stands."""
 
 
 class Words:
@@ -58,7 +61,7 @@ class Words:
                     weights += [1.0] * len(said) + ([first] + [first * PAUSES] * (rest - 1) if rest else [])
                 ids.append(self._comma)
                 weights.append(PAUSES)
-            empty = (LINES - len(form)) * (sum(ROOM) + 1)
+            empty = (LINES - len(form)) * ROW
             ids += [self._pause] * empty
             weights += ([1.0] + [PAUSES] * (empty - 1)) if empty else []
             self._laid[form] = ids, weights
@@ -69,6 +72,11 @@ class Words:
         rows = torch.tensor([[self._place[id_] for id_ in self.laid_out(form)[0]] for form in forms])
         told: Tensor = self.table[_fitted(rows, m, 0).to(self.table.device)]
         return told
+
+    def spelled(self, names: Sequence[str]) -> Tensor:
+        """[names, 4] int64: the places in `table` of each name's words, as a line has them."""
+        ids = [self.laid_out((Line("", "", "", name, ""),))[0][NAME] for name in names]
+        return torch.tensor([[self._place[id_] for id_ in each] for each in ids])
 
     def loss(self, scores: Tensor, forms: Sequence[Form]) -> Tensor:
         """Cross entropy of scores [B, M, W], each token's over all words. What has no token is not asked for; what a

@@ -104,20 +104,33 @@ class DepthsEncoder:
         class's own row of the classifier until that class is the likeliest: so would a photograph of it have looked to
         the classifier, of which there may be none to train on.
         """
+        blocks = self._blocks(stored, imagined)
+        cells = torch.cat([*(F.layer_norm(b, b.shape[-1:]) for b in blocks), self._evidence(blocks[0])], dim=-1)
+        place = places(round(stored.shape[1] ** 0.5)).to(cells)
+        tokens = torch.cat([self._over(blocks), cells], dim=1)
+        return torch.cat([tokens, place.expand(len(stored), -1, -1)], dim=-1)
+
+    @torch.no_grad()
+    def overview(self, stored: Tensor, imagined: Tensor | None = None) -> Tensor:
+        """The first OVERVIEWS of `tokens` alone, at a fifth of the work."""
+        over = self._over(self._blocks(stored, imagined))
+        return F.pad(over, (0, PLACE))
+
+    def _blocks(self, stored: Tensor, imagined: Tensor | None) -> list[Tensor]:
+        """The last grid and what earlier stages saw, [B, N, C] each."""
         head = self.base.net.head.conv
         last, *earlier = torch.split(stored.to(head.weight.dtype), list(self.split), dim=-1)
         grid = F.relu6(F.linear(last, head.weight.flatten(1), head.bias))
         if imagined is not None:
             which = (imagined >= 0).nonzero().squeeze(1).to(grid.device)
             grid[which] = self._imagine(grid[which], imagined[which.to(imagined.device)].to(grid.device))
-        evidence = self._evidence(grid)
-        blocks = [grid, *earlier]
+        return [grid, *earlier]
+
+    def _over(self, blocks: list[Tensor]) -> Tensor:
+        """[B, OVERVIEWS, D - PLACE]."""
         overview = [torch.cat([b.mean(1, keepdim=True), b.amax(1, keepdim=True)], dim=1) for b in blocks]
         whole = self._evidence(overview[0][:, :1]).expand(-1, OVERVIEWS, -1)
-        cells = torch.cat([*(F.layer_norm(b, b.shape[-1:]) for b in blocks), evidence], dim=-1)
-        over = torch.cat([*(F.layer_norm(b, b.shape[-1:]) for b in overview), whole], dim=-1)
-        place = places(round(stored.shape[1] ** 0.5)).to(grid)
-        return torch.cat([torch.cat([over, cells], dim=1), place.expand(len(stored), -1, -1)], dim=-1)
+        return torch.cat([*(F.layer_norm(b, b.shape[-1:]) for b in overview), whole], dim=-1)
 
     def _imagine(self, grid: Tensor, classes: Tensor) -> Tensor:
         dtype, grid = grid.dtype, grid.float()

@@ -19,6 +19,7 @@ from isthmus.checkpoints.cache import written_whole
 from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.hint import HintConnector, HintShape
 from isthmus.connectors.mlp import MlpConnector
+from isthmus.connectors.names import NamesConnector, NamesShape
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.errors import CorruptPart, FitMismatch
@@ -69,7 +70,14 @@ def load_default_vlm(
         state = {key.removeprefix("connector."): value for key, value in tensors.items()}
         connector.load_state_dict(
             # words are kept as ids
-            {key: value.float() if value.is_floating_point() else rows[value].float() for key, value in state.items()}
+            {
+                key: rows[value].float()
+                if key.split(".")[-1] == "words"
+                else value.float()
+                if value.is_floating_point()
+                else value
+                for key, value in state.items()
+            }
         )
     except (KeyError, TypeError, RuntimeError) as error:
         raise CorruptPart(f"{checkpoint.folder} holds no default model", why=str(error)) from None
@@ -98,7 +106,10 @@ def save_default_vlm(
     encoder = model.encoder
     assert isinstance(encoder, DepthsEncoder)
     trained = {f"connector.{key}": value for key, value in model.connector.state_dict().items()}
-    tensors = {key: value.detach().half().cpu().contiguous() for key, value in trained.items()}
+    tensors = {
+        key: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
+        for key, value in trained.items()
+    }
     rows = model.language_model.get_input_embeddings().weight
     for name, part in model.connector.named_modules():
         if isinstance(part, AlignConnector):
@@ -149,8 +160,14 @@ def _connector(config: Mapping[str, Any], width_in: int, rows: Tensor) -> nn.Mod
             return SoftPromptConnector(prompt, inner, cue=cue, trainable=False)
         case "hint":
             spoken = _connector(config["inner"], width_in, rows)
-            assert isinstance(spoken, AlignConnector)
+            assert isinstance(spoken, AlignConnector | NamesConnector)
             return HintConnector(spoken, rows, HintShape(**config["shape"]), trainable=False)
+        case "names":
+            spoken = _connector(config["inner"], width_in, rows)
+            assert isinstance(spoken, AlignConnector)
+            spelled = torch.zeros(config["names"], config["longest"])
+            at = config["shape"] | {"starts": tuple(config["shape"]["starts"])}
+            return NamesConnector(spoken, spelled, NamesShape(**at), trainable=False)
         case "align":
             inner = _connector(config["inner"], width_in, rows)
             words = torch.zeros(config["words"], width_out)
@@ -173,6 +190,15 @@ def _described(connector: Any) -> dict[str, Any]:
         }
     if isinstance(connector, HintConnector):
         return {"kind": "hint", "shape": asdict(connector.shape), "inner": _described(connector.inner)}
+    if isinstance(connector, NamesConnector):
+        names, longest = connector.spelled.shape
+        return {
+            "kind": "names",
+            "names": names,
+            "longest": longest,
+            "shape": asdict(connector.shape),
+            "inner": _described(connector.inner),
+        }
     if isinstance(connector, AlignConnector):
         return {
             "kind": "align",
