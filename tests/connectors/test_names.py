@@ -84,13 +84,6 @@ def test_what_is_seen_at_a_glance_counts_for_the_first_name_of_one_thing_alone()
         assert torch.equal(before[1], after[1])
 
 
-def test_at_first_it_has_no_opinion() -> None:
-    torch.manual_seed(0)
-    inner = AlignConnector(torch.randn(W, WIDTH_OUT), QFormerConnector(replace(SMALL, queries=QUERIES, vocabulary=0)))
-    opinion = NamesConnector(inner, SPELLED, SHAPE).opinion(features(6).tokens)
-    assert torch.allclose(opinion, torch.full_like(opinion, -math.log(len(SPELLED))))
-
-
 def test_both_opinions_learn() -> None:
     names = connector().train()
     names(features(6)).scores[0, 1].log_softmax(-1)[3].backward()

@@ -53,8 +53,6 @@ class NamesConnector(Trainable):
         self.register_buffer("spelled", spelled.detach().clone().int())
         self.look = nn.Linear(shape.overviews * inner.width_in, shape.rank, bias=False)
         self.name = nn.Linear(shape.rank, len(spelled))
-        nn.init.zeros_(self.name.weight)  # at first it has no opinion
-        nn.init.zeros_(self.name.bias)
         if not trainable:
             self.requires_grad_(False).eval()
 
