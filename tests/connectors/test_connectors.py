@@ -11,6 +11,8 @@ from isthmus.connectors import (
     AlignConnector,
     LinearConnector,
     MlpConnector,
+    NamesConnector,
+    NamesShape,
     QFormerConnector,
     ResamplerConnector,
     SoftPromptConnector,
@@ -47,9 +49,12 @@ def build(kind, dropout=0.0, trainable=True):
             return SoftPromptConnector(torch.randn(2, WIDTH_OUT), build("qformer", dropout), trainable=trainable)
         case "align":
             return AlignConnector(torch.randn(7, WIDTH_OUT), build("qformer", dropout), trainable=trainable)
+        case "names":
+            spelled, shape = torch.tensor([[0, 0], [3, 0], [3, 6]]), NamesShape((0, 3), alone=2, rank=3)
+            return NamesConnector(build("align", dropout), spelled, shape, trainable=trainable)
 
 
-KINDS = ("linear", "mlp", "mlp of three", "shuffle", "average", "resampler", "qformer", "soft prompt", "align")
+KINDS = ("linear", "mlp", "mlp of three", "shuffle", "average", "resampler", "qformer", "soft prompt", "align", "names")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -96,13 +101,13 @@ def test_a_connector_that_does_not_train_has_no_gradients_and_no_dropout(kind):
 def test_a_connector_that_trains_reaches_every_parameter_and_drops_out(kind):
     connector = build(kind, dropout=0.5)
     batch = features(8, 16)
-    text = texts(3, 4) if kind in ("qformer", "soft prompt", "align") else None
+    text = texts(3, 4) if kind in ("qformer", "soft prompt", "align", "names") else None
     out = connector(batch, text).tokens
     assert not torch.equal(out, connector(batch, text).tokens)
     assert torch.equal(connector.eval()(batch, text).tokens, connector(batch, text).tokens)
     connector(batch, text).tokens.square().sum().backward()
     last_text = "blocks.2.ffn_text."  # what the last layer writes for text nobody reads: only queries leave
-    dead = [name for name, p in connector.named_parameters() if p.grad is None or not p.grad.any()]
+    dead = [name for name, p in connector.named_parameters() if len(p) and (p.grad is None or not p.grad.any())]
     assert all(last_text in name for name in dead), dead
 
 

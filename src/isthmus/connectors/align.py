@@ -48,8 +48,12 @@ class AlignConnector(Trainable):
         with _exactly(near.device.type):  # bf16 has too few digits for near neighbours
             words = self.words.float()
             scores = self.sharpness * (near.float() @ words.T - words.square().sum(1) / 2)
-            mixed = scores.softmax(-1) @ words
-        return Tokens(mixed.to(near.dtype), mask, scores)
+        return Tokens(self.mixed(scores.softmax(-1)).to(near.dtype), mask, scores)
+
+    def mixed(self, weights: Tensor) -> Tensor:
+        """weights [..., W] -> the words' means so weighed [..., D_out], float32."""
+        with _exactly(weights.device.type):
+            return weights.float() @ self.words.float()
 
 
 def _exactly(device: str) -> AbstractContextManager[object]:

@@ -81,7 +81,7 @@ class NamesConnector(Trainable):
         )
         words = (1 - UNSURE) * words + UNSURE * spoken.exp()
         scores = chances.index_copy(1, at.flatten(), words.log().flatten(1, 2))
-        tokens = said.tokens.index_copy(1, at.flatten(), (words @ self.words).flatten(1, 2).to(said.tokens.dtype))
+        tokens = said.tokens.index_copy(1, at.flatten(), self.inner.mixed(words).flatten(1, 2).to(said.tokens.dtype))
         return Tokens(tokens, said.mask, scores)
 
     def opinion(self, tokens: Tensor) -> Tensor:
