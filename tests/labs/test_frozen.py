@@ -9,8 +9,8 @@ from isthmus.labs.frozen_course import Course, Settings, follow
 from isthmus.labs.frozen_or_full import Rates, Trainee, batches, perplexity, trainees
 from isthmus.labs.result import Figure, verdict
 from isthmus.precision import fast_dtype
+from isthmus.training.batches import Asked
 from isthmus.training.data.questions import Question
-from isthmus.training.vlm import Asked
 from isthmus.vision.depths import OVERVIEWS, DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vlm.language_model import LanguageModel

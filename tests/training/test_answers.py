@@ -14,20 +14,12 @@ from isthmus.connectors import (
     NamesConnector,
     SoftPromptConnector,
 )
+from isthmus.training.batches import Source, features_of, names_of, words_of
 from isthmus.training.data.forms import form_of_one
 from isthmus.training.data.questions import questions_of_one
 from isthmus.training.pictures import Pictures
 from isthmus.training.recipe import Stage
-from isthmus.training.vlm import (
-    Source,
-    features_of,
-    names_of,
-    train_answers,
-    train_hints,
-    train_names,
-    train_words,
-    words_of,
-)
+from isthmus.training.vlm import train_answers, train_hints, train_names, train_words
 from isthmus.training.words import TOLD, Words
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.questions import LastQuestion

@@ -15,8 +15,8 @@ from isthmus.labs.frozen_or_full import Rates, Seconds, Trainee, accuracy, batch
 from isthmus.precision import fast_dtype
 from isthmus.progress import Progress, progress
 from isthmus.threads import keep_memory
+from isthmus.training.batches import Asked
 from isthmus.training.default_vlm import default_encoder
-from isthmus.training.vlm import Asked
 from isthmus.vision.depths import OVERVIEWS, DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vlm.language_model import LanguageModel, load_language_model

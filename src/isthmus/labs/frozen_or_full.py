@@ -22,8 +22,8 @@ from isthmus.connectors.connector import Tokens
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.labs.asked_shapes import Shapes
 from isthmus.precision import fast_autocast
+from isthmus.training.batches import Asked
 from isthmus.training.default_vlm import WORD_SCALE
-from isthmus.training.vlm import Asked
 from isthmus.vision.depths import OVERVIEWS, DepthsEncoder
 from isthmus.vision.features import Features
 from isthmus.vlm.branches import forward_branches

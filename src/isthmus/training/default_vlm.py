@@ -30,6 +30,7 @@ from isthmus.errors import InputError
 from isthmus.machine import machine
 from isthmus.precision import fast_dtype
 from isthmus.threads import keep_memory
+from isthmus.training.batches import Source, names_of, words_of
 from isthmus.training.data.names import class_names, icon_names
 from isthmus.training.data.sources import (
     STAMPS,
@@ -46,16 +47,7 @@ from isthmus.training.embedder import class_vectors
 from isthmus.training.measure import commonest_answers, measure, nearest_captions
 from isthmus.training.pictures import Pictures, Split, borne, easy_vqa, grounds, scenes, singles, split_files, unknown
 from isthmus.training.recipe import MlpShape, QFormerShape, SourceName, Stage, VlmRecipe
-from isthmus.training.vlm import (
-    Source,
-    names_of,
-    train_answers,
-    train_hints,
-    train_names,
-    train_stage1,
-    train_words,
-    words_of,
-)
+from isthmus.training.vlm import train_answers, train_hints, train_names, train_stage1, train_words
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vision.imagenet import imagenet_classes

@@ -11,13 +11,13 @@ from isthmus.contrastive.load import load_embedder
 from isthmus.contrastive.metrics import Interval, bootstrap
 from isthmus.images.views import Picture
 from isthmus.progress import SILENT, Progress, progress
+from isthmus.training.batches import Asked, Source, features_of
 from isthmus.training.data.augmentation import WHITE, on_colour
 from isthmus.training.data.names import same_thing
 from isthmus.training.data.questions import CAPTIONS, with_article
 from isthmus.training.data.scenes import SIDE
 from isthmus.training.data.sources import render
 from isthmus.training.pictures import Pictures, Split
-from isthmus.training.vlm import Asked, Source, features_of
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vlm.branches import forward_branches
 from isthmus.vlm.model import VisionLanguageModel
