@@ -78,11 +78,7 @@ MLP of {parts["mlp"]["layers"]} layers for each of the encoder's tokens, and {pr
         f"{source} (share {entry['share']}" + (f", {entry['views']} views)" if entry["views"] > 1 else ")")
         for source, entry in recipe["sources"].items()
     )
-    drawn = (
-        f"emoji OpenMoji 17 (CC-BY-SA-4.0), {_icons()}"
-        if "icons" in recipe["sources"]
-        else "emoji OpenMoji 17 (CC-BY-SA-4.0)"
-    )
+    icons = f", {_icons()}" if "icons" in recipe["sources"] else ""
     size = (WEIGHTS / name / "model.safetensors").stat().st_size
     stages = "\n".join(
         f"| {said} | {recipe[stage]['steps']} | {recipe[stage]['batch']} | {recipe[stage]['rate']} |"
@@ -107,7 +103,7 @@ SHA-256 of both before training, `{config["lineage"]["seal"][:16]}…`, was foun
 ## What it was trained on
 
 {sources}; {recipe["scenes"]} scenes; seed {recipe["seed"]}. Stamps are Debian's `tuxpaint-stamps-default` (GPL-2), clip art
-`openclipart-svg` (public domain), {drawn}, glyphs
+`openclipart-svg` (public domain), emoji OpenMoji 17 (CC-BY-SA-4.0){icons}, glyphs
 the DejaVu fonts of matplotlib, grounds the photographs of `lomiri-wallpapers`, easy-vqa the package of that name (MIT). None of these pictures is in this project.
 "imagined" are empty scenes and drawings in whose features one of the encoder's thousand classes is imagined, so that
 photographs of common things are named though none was trained on.

@@ -50,7 +50,7 @@ def build(kind, dropout=0.0, trainable=True):
         case "align":
             return AlignConnector(torch.randn(7, WIDTH_OUT), build("qformer", dropout), trainable=trainable)
         case "names":
-            spelled, shape = torch.tensor([[0, 0], [3, 0], [3, 6]]), NamesShape((0, 3), alone=2, rank=3)
+            spelled, shape = torch.tensor([[0, 0], [3, 0], [3, 6]]), NamesShape((0, 3), alone=2, overviews=2, rank=3)
             return NamesConnector(build("align", dropout), spelled, shape, trainable=trainable)
 
 

@@ -20,6 +20,7 @@ from isthmus.training.data.questions import questions_of_one
 from isthmus.training.pictures import Pictures
 from isthmus.training.recipe import Stage
 from isthmus.training.vlm import train_answers, train_hints, train_names, train_words
+from isthmus.training.words import NAMES as SHAPE
 from isthmus.training.words import TOLD, Words
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.questions import LastQuestion
@@ -195,7 +196,7 @@ def test_names_are_learned_at_a_glance_and_nothing_else_is(words: Words, sources
     names = names_of(sources)
     assert names == ["", *NAMES]
     align = AlignConnector(words.table, Told(WIDTH, words.table.shape[1]))
-    connector = NamesConnector(align, words.spelled(names))
+    connector = NamesConnector(align, words.spelled(names), SHAPE)
     before = copied(connector)
     glance = torch.stack([each[:2] for each in sources[0].pictures.stored]).float()
 

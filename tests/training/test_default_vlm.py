@@ -98,7 +98,7 @@ def test_a_recipe_makes_a_model_that_is_sealed_measured_and_goes_on_where_it_sto
 
     (tmp_path / "two").mkdir()
     (tmp_path / "one" / "stages").rename(tmp_path / "two" / "stages")
-    for stage in ("train_stage1", "train_words", "train_hints", "train_answers"):
+    for stage in ("train_stage1", "train_words", "train_names", "train_hints", "train_answers"):
         monkeypatch.setattr(default_vlm, stage, never)
     assert train_vlm(wanted, tmp_path / "two", quiet=True) == figures
     before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))

@@ -46,7 +46,7 @@ def saved(folder: Path, kind: str, language: LanguageModel) -> VisionLanguageMod
     if kind != "mlp" and kind != "qformer":
         connector = AlignConnector(rows[100:109], connector)
     if "names" in kind:
-        connector = NamesConnector(connector, torch.tensor([[0, 0], [3, 8], [5, 0]]), NamesShape((1,), 3, rank=5))
+        connector = NamesConnector(connector, torch.tensor([[0, 0], [3, 8], [5, 0]]), NamesShape((1,), 3, 2, rank=5))
         torch.nn.init.normal_(connector.name.weight)
     if "hint" in kind:
         connector = HintConnector(connector, rows, HintShape(width=32, heads=4, width_ffn=48, row=2))

@@ -20,9 +20,9 @@ class NamesShape:
     there is no second thing. `overviews`: so many of the encoder's first tokens are of the whole picture; `rank`: of
     the linear map from them to names."""
 
-    starts: tuple[int, ...] = (3, 13, 23)
-    alone: int = 10
-    overviews: int = 2
+    starts: tuple[int, ...]
+    alone: int
+    overviews: int
     rank: int = 128
 
 
@@ -40,12 +40,9 @@ class NamesConnector(Trainable):
 
     spelled: Tensor
 
-    def __init__(
-        self, inner: AlignConnector, spelled: Tensor, shape: NamesShape | None = None, *, trainable: bool = True
-    ) -> None:
+    def __init__(self, inner: AlignConnector, spelled: Tensor, shape: NamesShape, *, trainable: bool = True) -> None:
         """Raises ValueError where a name stands behind the last token."""
         super().__init__(trainable)
-        shape = shape or NamesShape()
         if max(shape.starts) + spelled.shape[1] > inner.num_tokens(1) or shape.alone >= inner.num_tokens(1):
             raise ValueError(f"a name's tokens lie behind the last of {inner.num_tokens(1)}")
         self.width_in, self.width_out, self.shape = inner.width_in, inner.width_out, shape

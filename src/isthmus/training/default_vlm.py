@@ -48,6 +48,7 @@ from isthmus.training.measure import commonest_answers, measure, nearest_caption
 from isthmus.training.pictures import Pictures, Split, borne, easy_vqa, grounds, scenes, singles, split_files, unknown
 from isthmus.training.recipe import MlpShape, QFormerShape, SourceName, Stage, VlmRecipe
 from isthmus.training.vlm import train_answers, train_hints, train_names, train_stage1, train_words
+from isthmus.training.words import NAMES
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vision.imagenet import imagenet_classes
@@ -194,7 +195,7 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
     if recipe.names is not None:
         assert isinstance(speaking, AlignConnector)
         names = names_of(sources)
-        speaking = NamesConnector(speaking, words.spelled(names))
+        speaking = NamesConnector(speaking, words.spelled(names), NAMES)
         with stages("names", speaking) as run:
             if run:
                 train_names(speaking, encoder, for_(recipe.names), recipe.names, recipe.seed, names=names, quiet=quiet)

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from isthmus.connectors.names import NamesShape
 from isthmus.training.data.forms import LINES, UNKNOWN, Form, Line
+from isthmus.vision.depths import OVERVIEWS
 
 PAUSE = "\n"
 """Stands wherever there is nothing to say."""
@@ -27,8 +29,9 @@ ROOM = (1, 1, 1, 4, 2)
 ROW = sum(ROOM) + 1
 TOLD = LINES * ROW
 """Tokens of a form."""
-NAME = slice(3, 7)
+NAME = slice(sum(ROOM[:3]), sum(ROOM[:4]))
 """Where in a line its name stands."""
+NAMES = NamesShape(tuple(line * ROW + NAME.start for line in range(LINES)), alone=ROW, overviews=OVERVIEWS)
 
 
 class Words:

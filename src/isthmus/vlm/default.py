@@ -70,14 +70,7 @@ def load_default_vlm(
         state = {key.removeprefix("connector."): value for key, value in tensors.items()}
         connector.load_state_dict(
             # words are kept as ids
-            {
-                key: rows[value].float()
-                if key.split(".")[-1] == "words"
-                else value.float()
-                if value.is_floating_point()
-                else value
-                for key, value in state.items()
-            }
+            {key: rows[value] if key.split(".")[-1] == "words" else value for key, value in state.items()}
         )
     except (KeyError, TypeError, RuntimeError) as error:
         raise CorruptPart(f"{checkpoint.folder} holds no default model", why=str(error)) from None
