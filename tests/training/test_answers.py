@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from isthmus import precision
 from isthmus.connectors import (
     AlignConnector,
     HintConnector,
@@ -29,6 +30,12 @@ from tests.vlm import models
 
 NAMES = ("apple", "cat", "dog", "pear")
 WIDTH = 8
+
+
+@pytest.fixture(autouse=True, params=[1.0, 2 * precision.GAIN], ids=["float32", "bf16"])
+def faster(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a processor on which bf16 is faster, whatever the one at hand is, training computes in it."""
+    monkeypatch.setattr(precision, "_gain", lambda: request.param)
 
 
 class Encoder:

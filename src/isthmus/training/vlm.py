@@ -183,8 +183,9 @@ def train_hints(
             if done >= SHOWN:
                 drawn = draw(rng, sources, stage.batch)
                 chosen += [_chosen(rng, each.asked, stage) for each in drawn]
+                features = features_of_drawn(encoder, drawn, stage.feature_dropout)
                 with torch.no_grad(), fast_autocast(encoder.classes.device):
-                    seen = model.look(features_of_drawn(encoder, drawn, stage.feature_dropout)).tokens
+                    seen = model.look(features).tokens
                 tokens = torch.cat([tokens, seen.to(tokens)])
             owner = torch.tensor([at for at, each in enumerate(chosen) for _ in each], device=tokens.device)
             mask = torch.ones(len(owner), tokens.shape[1], dtype=torch.bool, device=tokens.device)
