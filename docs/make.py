@@ -48,6 +48,7 @@ SETS = {
 STAGES = {
     "first": "stage 1: contrast, matching, captions (no language model)",
     "words": "words: its tokens become the words of a form (no language model)",
+    "names": "names: what single things are called, as a whole (no language model)",
     "hints": "hints: what to say to a question about such a form (no language model)",
     "prompt": "prompt: the learned tokens around them alone, by the language model's loss on the answers",
     "second": "stage 2: all of it, by the same loss",
@@ -63,11 +64,11 @@ def vlm_card(name: str, config: dict[str, Any]) -> str:
         part = part.get("inner")
     prompt = parts["soft prompt"]
     if "qformer" in parts:
-        qformer, align, hint = parts["qformer"], parts["align"], parts["hint"]
+        qformer, align, names, hint = parts["qformer"], parts["align"], parts["names"], parts["hint"]
         between = f"""a
 Q-Former of {qformer["layers"]} layers, {qformer["width"]} wide, whose {qformer["queries"]} queries become mixtures of
-{align["words"]} of the language model's words, a transformer of {hint["shape"]["layers"]} layers that reads the question beside them and adds
-{hint["shape"]["tokens"]} words of a hint, and {prompt["tokens"]} + {prompt["cue"]} learned tokens before form and hint"""
+{align["words"]} of the language model's words, a linear map of rank {names["shape"]["rank"]} that weighs {names["names"]} names as wholes, a
+transformer of {hint["shape"]["layers"]} layers that reads the question beside them and adds {hint["shape"]["tokens"]} words of a hint, and {prompt["tokens"]} + {prompt["cue"]} learned tokens before form and hint"""
         told = STAGES
     else:
         between = f"""an
@@ -127,7 +128,7 @@ Measured on {here["date"]}: {here["processor"]}, {here["cores"]} cores, torch {h
 
 ## Limits
 
-It was trained on drawings and compositions in a few hundred words: it answers in one to five words of English, knows what
+It was trained on drawings and compositions: it answers in one to five words of English, knows what
 is common, and reads no text beyond single letters. What it says is a guess in the style of its training, also where it is wrong.
 The parts it stands on carry the biases of ImageNet and of the web.
 

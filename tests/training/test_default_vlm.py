@@ -45,7 +45,7 @@ def few(recipe: str) -> VlmRecipe:
         scenes=12,
         first=short(read.first),
         words=short(read.words),
-        names=read.words and Stage(steps=2, batch=4, rate=0.001),
+        names=short(read.names),
         hints=short(read.hints),
         prompt=short(read.prompt),
         second=second,

@@ -144,8 +144,8 @@ PARTS = (
         package="isthmus",
         module="isthmus",
         file="weights/vlm/model.safetensors",
-        sha256="9733161774c964742a61f1eb8d2536172666735bb790968dfb18008fb42695f4",
-        size=22_833_062,
+        sha256="6e34633775ded1d7c3d4b24aaf9f6e90cc2ce0cb61a7adcf64e9f500341f5055",
+        size=24_554_676,
         licence="Apache-2.0",
     ),
 )
