@@ -53,7 +53,11 @@ STAGES = {
     "prompt": "prompt: the learned tokens around them alone, by the language model's loss on the answers",
     "second": "stage 2: all of it, by the same loss",
 }
-ALIGN = "align: all of it, by the language model's loss on captions"
+LLAVA = {
+    "words": "words: its tokens say, anywhere, what there is and its colour (no language model)",
+    "first": "align: all of it, by the language model's loss on captions",
+    "second": "instruct: all of it, by the same loss on answers",
+}
 
 
 def vlm_card(name: str, config: dict[str, Any]) -> str:
@@ -72,8 +76,9 @@ transformer of {hint["shape"]["layers"]} layers that reads the question beside t
         told = STAGES
     else:
         between = f"""an
-MLP of {parts["mlp"]["layers"]} layers for each of the encoder's tokens, and {prompt["tokens"]} learned tokens before them"""
-        told = STAGES | {"first": ALIGN}
+MLP of {parts["mlp"]["layers"]} layers that makes each of the encoder's tokens a mixture of {parts["align"]["words"]} of the language
+model's words, and {prompt["tokens"]} learned tokens before them"""
+        told = LLAVA
     tables = "\n\n".join(_answers(SETS[held], figures) for held, figures in config["measured"].items())
     sources = "; ".join(
         f"{source} (share {entry['share']}" + (f", {entry['views']} views)" if entry["views"] > 1 else ")")

@@ -55,6 +55,26 @@ def test_a_stage_draws_only_from_sources_the_recipe_has(tmp_path: Path) -> None:
         read_recipe(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("vlm", {"words": None}, "hints are given in words"),
+        ("vlm", {"words": None, "hints": None, "cue": ""}, "names are said in words"),
+        ("vlm", {"cue": ""}, "hints behind a cue"),
+        ("vlm", {"connector": {"layers": 2}}, "an MLP's tokens"),
+        ("vlm-llava", {"names": {"steps": 1, "batch": 1, "rate": 0.1}}, "an MLP's tokens"),
+    ],
+    ids=str,
+)
+def test_stages_that_do_not_fit_each_other_are_refused(
+    name: str, change: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load((SHIPPED.parent / f"{name}.yaml").read_text()), **change}))
+    with pytest.raises(InputError, match=says):
+        read_recipe(path)
+
+
 @pytest.mark.parametrize("content", ["", "- a\n- b", "a: [", "steps: 3"])
 def test_what_is_no_recipe_is_refused(content: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"

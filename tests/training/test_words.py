@@ -125,3 +125,39 @@ def test_a_name_is_spelled_where_a_form_has_it(words: Words) -> None:
     (cat,) = words.spelled(["cat"]).tolist()
     assert [words.ids[at] for at in cat] == words.laid_out(CAT)[0][NAME : NAME + ROOM[3]]
     assert words.spelled([""]).tolist() == [[0] * ROOM[3]]
+
+
+@pytest.fixture
+def anywhere() -> Words:
+    return Words(ByteTokenizer(), ROWS, [CAT, OX], anywhere=True)
+
+
+def grid(words: Words, said: str) -> Tensor:
+    """[1, tokens, W]: each token surely says one letter."""
+    return scores(words, embeddings(said)[None])
+
+
+def test_anywhere_a_word_is_said_is_right_and_often_as_right_as_once(anywhere: Words) -> None:
+    for said in ("\n ox\n", "xo \n\n", "oxxx ", " ooox"):
+        assert anywhere.loss(grid(anywhere, said), [OX]) < 0.01, said
+
+
+@pytest.mark.parametrize(("said", "wrong"), [(" o\n\n\n", "the x is missing"), (" oxc\n", "there is no c")])
+def test_anywhere_what_is_missing_costs_and_what_is_not_there(anywhere: Words, said: str, wrong: str) -> None:
+    assert anywhere.loss(grid(anywhere, said), [OX]) > 0.3, wrong
+
+
+@given(seed=st.integers(0, 1000), tokens=st.integers(1, 12), sharp=st.floats(0, 200))
+def test_anywhere_the_order_of_tokens_is_nothing_and_gradients_are_finite(seed: int, tokens: int, sharp: float) -> None:
+    words = Words(ByteTokenizer(), ROWS, [CAT, OX], anywhere=True)
+    torch.manual_seed(seed)
+    made = (torch.randn(2, tokens, len(words.ids)) * sharp).requires_grad_()
+    loss = words.loss(made, [CAT, OX])
+    loss.backward()
+    assert loss >= 0 and made.grad.isfinite().all()  # type: ignore[union-attr]
+    shuffled = made[:, torch.randperm(tokens)]
+    torch.testing.assert_close(words.loss(shuffled, [CAT, OX]), loss, atol=1e-4, rtol=1e-4)
+
+
+def test_anywhere_where_nothing_is_known_to_be_there_nothing_is_to_be_said(anywhere: Words) -> None:
+    assert anywhere.loss(grid(anywhere, "\n\n"), [()]) < 0.01 < anywhere.loss(grid(anywhere, "\no"), [()])

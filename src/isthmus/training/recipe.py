@@ -138,6 +138,8 @@ class VlmRecipe:
             raise ValueError("hints are given in words, of which words says nothing")
         if self.names is not None and self.words is None:
             raise ValueError("names are said in words, of which words says nothing")
+        if isinstance(self.connector, MlpShape) and (self.hints or self.names):
+            raise ValueError("hints and names need a form, and an MLP's tokens, in the order of the grid, fill none")
         if bool(self.cue) != (self.hints is not None):
             raise ValueError("a cue stands before hints, and hints behind a cue: give both or neither")
         for name, stage in vars(self).items():

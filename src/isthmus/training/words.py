@@ -5,6 +5,9 @@ Each of its tokens, a mixture of words (AlignConnector), is to be one word of a 
 from which it learns to answer in few steps; and a step of this costs no language model at all. All words are guessed at
 once, as in Gu et al., 2018, and a form has every word where it belongs whatever the others are.
 
+A connector that keeps the encoder's grid has no say in where a token stands. It learns to say each name and colour of
+the form in some token or other, and nothing else: words of captions, found in regions (Fang et al., 2015).
+
 Notation: B pictures, M connector tokens, W words, D width of the language model.
 """
 
@@ -24,6 +27,8 @@ PAUSE = "\n"
 """Stands wherever there is nothing to say."""
 PAUSES = 0.1
 """What a pause weighs in the loss where it could be told from what stands before it; elsewhere all weigh 1."""
+SURE, TINY = 1 - 1e-6, 1e-7
+"""Chances nearer to 1, or sums of them nearer to 0, would have infinite logarithms or gradients."""
 ROOM = (1, 1, 1, 4, 2)
 """Tokens of each field of a line; behind them stands a comma."""
 ROW = sum(ROOM) + 1
@@ -37,9 +42,18 @@ NAMES = NamesShape(tuple(line * ROW + NAME.start for line in range(LINES)), alon
 class Words:
     """The words of some forms and answers: their ids in the language model's tokenizer, and their embeddings."""
 
-    def __init__(self, tokenizer: Any, rows: Tensor, forms: Iterable[Form], answers: Iterable[str] = ()) -> None:
-        """`rows` [V, D]: the language model's embeddings, by the ids of its tokenizer. `answers`: what else is said."""
-        self._tokenizer = tokenizer
+    def __init__(
+        self,
+        tokenizer: Any,
+        rows: Tensor,
+        forms: Iterable[Form],
+        answers: Iterable[str] = (),
+        *,
+        anywhere: bool = False,
+    ) -> None:
+        """`rows` [V, D]: the language model's embeddings, by the ids of its tokenizer. `answers`: what else is said.
+        `anywhere`: tokens stand in the grid's order, and `loss` does not ask for a form's."""
+        self._tokenizer, self._anywhere = tokenizer, anywhere
         self._pause: int = self._tokenizer(PAUSE)["input_ids"][0]
         self._comma: int = self._tokenizer(",")["input_ids"][0]
         self._known: dict[str, list[int]] = {}
@@ -83,13 +97,32 @@ class Words:
 
     def loss(self, scores: Tensor, forms: Sequence[Form]) -> Tensor:
         """Cross entropy of scores [B, M, W], each token's over all words. What has no token is not asked for; what a
-        token says behind the form hardly counts."""
+        token says behind the form hardly counts. `anywhere`: of each token that it is one of the names' and colours'
+        words, or a pause; and of each such word that one token or another says it (noisy or)."""
+        if self._anywhere:
+            return self._loss_anywhere(scores, forms)
         laid = [self.laid_out(form) for form in forms]
         m = scores.shape[1]
         targets = _fitted(torch.tensor([[self._place[id_] for id_ in ids] for ids, _ in laid]), m, 0)
         weights = _fitted(torch.tensor([weights for _, weights in laid]), m, PAUSES).to(scores.device)
         apart = F.cross_entropy(scores.flatten(0, 1), targets.flatten().to(scores.device), reduction="none")
         return (apart * weights.flatten()).sum() / weights.sum()
+
+    def _loss_anywhere(self, scores: Tensor, forms: Sequence[Form]) -> Tensor:
+        named = torch.zeros(len(forms), scores.shape[-1], dtype=torch.bool)
+        for row, form in zip(named, forms, strict=True):
+            for line in form:
+                ids = self._ids(line.colour)[: ROOM[2]] + self._ids(line.name)[: ROOM[3]]
+                row[[self._place[id_] for id_ in ids]] = True
+        named = named.to(scores.device)
+        chances = scores.float().log_softmax(-1)
+        fitting = named.clone()
+        fitting[:, 0] = True
+        beside = -chances.masked_fill(~fitting[:, None], -torch.inf).logsumexp(-1).mean()
+        # no token says it: the product of 1 - p, in logarithms
+        unsaid = torch.log1p(-chances.exp().clamp(max=SURE)).sum(1)
+        said = torch.log(-torch.expm1(unsaid.clamp(max=-TINY)))
+        return beside - said[named].mean() if named.any() else beside
 
     def answers(self, answers: Sequence[str], k: int) -> Tensor:
         """[B, k] int64: the places in `table` of these answers' words, pauses behind them; of what has more than k
