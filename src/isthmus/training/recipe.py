@@ -102,7 +102,8 @@ class VlmRecipe:
     """A default model that answers about pictures; recipes/vlm.yaml says what each field means.
 
     With a Q-Former `first` is BLIP-2's stage 1, without a language model; with an MLP it is LLaVA's alignment. In
-    `words`, between the two, the connector learns the language model's words, without running it (training/words.py);
+    `words`, behind the one and before the other, the connector learns the language model's words, without running it
+    (training/words.py);
     in `names`, from overviews of single things alone, what they are called (connectors/names.py); in `hints`, what in
     these words to say to a question (connectors/hint.py); in `prompt`, the soft prompt and the cue around them learn to
     have the language model answer so.

@@ -1,7 +1,7 @@
 """Train the default models: features of a frozen encoder, a connector, a frozen language model.
 
 BLIP-2's way: a Q-Former learns to read pictures (stage 1), then to speak to the language model (stage 2). LLaVA's way:
-an MLP learns to caption (align), then to answer (instruct). In both, only the connector changes.
+an MLP learns to say words, to caption (align), then to answer (instruct). In both, only the connector changes.
 """
 
 import random
