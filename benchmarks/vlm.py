@@ -4,10 +4,12 @@ Asked: a PIL picture and a question in, text out, greedy, by NativeBackend here 
 Timed are the first token, each further one, and the first token of a second question about the same picture, which is
 nothing special to transformers. Trained: forward and backward of one step in which the connector alone learns, here on
 features encoded before, there with the encoder in the step (its pixels are made before); with one question a picture,
-and with six, which share one reading of it here and are six rows there. The picture is another one in each repeat.
+and, with half as many pictures, with six, which share one reading of it here and are six rows there. The picture is
+another one in each repeat.
 Before anything is timed, both sides are held to each other: prompt ids, tokens, loss, gradient.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.vlm [--sizes tiny medium] [--pairs 9] [--threads 1] [--quick] [--json]
+    OMP_NUM_THREADS=1 python -m benchmarks.vlm [--sizes tiny medium] [--dtypes float32 bfloat16] [--pairs 9]
+        [--threads 1] [--quick] [--json]
 
 Ratios are ours / theirs, each pair in random order, with a 95 % bootstrap interval of their median; below 1, ours is
 faster. On shared cores CPU time holds where wall time does not. `--quick`: two pairs of the tiny size.
@@ -73,6 +75,7 @@ GOALS = {
     "training step": 1 / 3,
     "training step, six questions": 1 / 3,
 }
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 TIE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
 """How close two tokens' logits must be, in standard deviations of all, for either to be the likeliest on one side."""
 
@@ -80,6 +83,7 @@ TIE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
@@ -94,10 +98,10 @@ def main() -> None:
         for family in FAMILIES:
             with tempfile.TemporaryDirectory() as name:
                 family.write(size, Path(name))
-                for dtype in (torch.float32, torch.bfloat16):
-                    label = f"{family.name}, {size}, {str(dtype).removeprefix('torch.')}"
+                for dtype in options.dtypes:
+                    label = f"{family.name}, {size}, {dtype}"
                     print(label, file=sys.stderr, flush=True)
-                    both = family.load(Path(name), dtype)
+                    both = family.load(Path(name), DTYPES[dtype])
                     # A tiny model's milliseconds scatter more and cost nothing.
                     timed = compare(both, pairs * (5 if size == "tiny" and not options.quick else 1))
                     table += [row(label, what, figure) for what, figure in timed.figures.items()]
@@ -107,8 +111,8 @@ def main() -> None:
     notes = [
         f"transformers {transformers.__version__}, sdpa on both sides, {torch.get_num_threads()} thread(s)",
         f"{pairs} pairs after one to warm up, 5 times as many of tiny; 640 x 480 pictures; {TOKENS} tokens an answer",
-        f"training step: {len(CAPTIONS)} pictures, a question and a caption each, or {len(ASKED)} questions and "
-        "answers each; the connector alone learns",
+        f"training step: {len(CAPTIONS)} pictures, a question and a caption each, or half as many with {len(ASKED)} "
+        "questions and answers each; the connector alone learns",
         "times are medians of wall time in ms; [..]: 95 % interval of the median ratio",
         f"met or missed: the whole interval is; even: the goal is within it. By CPU time {dict(count)}",
         f"{parted} of {asked} answers went on differently behind two tokens equally likely within rounding",
@@ -176,7 +180,9 @@ def compare(both: Both, pairs: int, warm: int = 1, tokens: int = TOKENS) -> Time
     shown = [[photo(-1 - at - len(CAPTIONS) * i) for at in range(len(CAPTIONS))] for i in (0, 1)]
     batches = {
         "training step": [training_batch(both, pictures, captioned()) for pictures in shown],
-        "training step, six questions": [training_batch(both, pictures, [ASKED] * len(pictures)) for pictures in shown],
+        "training step, six questions": [
+            training_batch(both, half, [ASKED] * len(half)) for half in (two[: len(two) // 2] for two in shown)
+        ],
     }
     for batch in (batch for each in batches.values() for batch in each):
         assert_equal_steps(both, batch)

@@ -153,6 +153,19 @@ def test_the_mlp_of_two_layers_is_llavas():
     assert torch.equal(ours(batch).tokens, theirs(batch.tokens))
 
 
+def test_leading_tokens_are_no_cells_neighbours():
+    pooled = MlpConnector(WIDTH_IN, WIDTH_OUT, reduction="average", factor=2, leading=2)
+    batch = features(2 + 16)
+    assert pooled.num_tokens(18) == 2 + 4
+    out = pooled(batch)
+    grid = replace(batch, tokens=batch.tokens[:, 2:], mask=batch.mask[:, 2:])
+    plain = MlpConnector(WIDTH_IN, WIDTH_OUT)
+    plain.load_state_dict(pooled.state_dict())
+    torch.testing.assert_close(out.tokens[:, :2], plain(batch).tokens[:, :2])
+    pooled.leading = 0
+    torch.testing.assert_close(out.tokens[:, 2:], pooled(grid).tokens)
+
+
 def test_the_resampler_sees_features_and_queries():
     connector = build("resampler").eval()
     batch = features(6)
@@ -170,6 +183,7 @@ def test_the_resampler_sees_features_and_queries():
         (lambda: MlpConnector(4, 4, factor=2), "reduction None by 2"),
         (lambda: MlpConnector(4, 4, reduction="average"), "reduction average by 1"),
         (lambda: MlpConnector(4, 4, grid=(2, 2)), "reduction None by 1"),
+        (lambda: MlpConnector(4, 4, reduction="shuffle", factor=2, leading=1), "1 leading tokens"),
         (lambda: Reduction(0), "reduced by 0"),
         (lambda: ResamplerConnector(4, 6, heads=4), "4 heads"),
         (lambda: replace(SMALL, heads=3), "3 heads"),

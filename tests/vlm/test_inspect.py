@@ -3,8 +3,11 @@
 import json
 
 import pytest
+import torch
 
+from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.resampler import ResamplerConnector
+from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.errors import InputError
 from isthmus.images.views import Picture
 from isthmus.messages import assistant, user
@@ -44,6 +47,16 @@ def test_a_token_of_several_patches_saw_them_all(kind: str) -> None:
     assert regions == [
         pytest.approx(each, abs=0.7) for each in [(5, 0, 25, 20), (25, 0, 45, 20), (5, 20, 25, 40), (25, 20, 45, 40)]
     ]
+
+
+def test_a_soft_prompt_saw_nothing_and_words_are_their_tokens() -> None:
+    blocks = models.connector(reduction="average", factor=2)
+    spoken = AlignConnector(torch.randn(5, blocks.width_out), blocks)
+    steered = SoftPromptConnector(torch.randn(2, blocks.width_out), spoken)
+    rows = [row for row in inspect(models.model(connector=steered), SAID).rows if row.picture == 0]
+    assert [row.region for row in rows[:2]] == [None, None]
+    assert rows[5].region == pytest.approx((25, 20, 45, 40), abs=0.7)
+    assert len(rows) == 6
 
 
 def test_a_query_saw_the_whole_picture() -> None:

@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from isthmus.connectors.connector import Text, Tokens
@@ -16,8 +17,9 @@ class MlpConnector(Trainable):
 
     Shapes: features.tokens [B, N, D_in] -> tokens [B, M, D_out], M = num_tokens(N). Text is not read.
     `reduction` makes one token of r x r neighbours first: "shuffle" joins them to one of width r² D_in and loses
-    nothing, "average" takes their mean. `hidden` is the width between the maps (None: D_out); `dropout` acts on
-    what goes into each map. Raises InputError as Reduction does.
+    nothing, "average" takes their mean. `leading` tokens before the grid's (of a whole picture) are no neighbours and
+    stay as they are: M = leading + (N - leading) / r². `hidden` is the width between the maps (None: D_out); `dropout`
+    acts on what goes into each map. Raises InputError as Reduction does.
     Sources: LLaVA-1.5 (Liu et al., 2024); pixel shuffle: InternVL 1.5 (Chen et al., 2024), in the order of Idefics3
     (Laurençon et al., 2024).
     """
@@ -33,21 +35,26 @@ class MlpConnector(Trainable):
         reduction: Literal["shuffle", "average"] | None = None,
         factor: int = 1,
         grid: tuple[int, int] | None = None,
+        leading: int = 0,
         dropout: float = 0.0,
         trainable: bool = True,
     ) -> None:
         """`factor` is r; `grid`: (rows, columns) of a view's tokens, None where N is a square (see Reduction).
 
-        Raises ValueError for less than one layer, and where `reduction` and `factor` are not given together.
+        Raises ValueError for less than one layer, where `reduction` and `factor` are not given together, and for
+        leading tokens beside joined ones, which are wider.
         """
         super().__init__(trainable)
         if layers < 1:
             raise ValueError(f"an MLP has at least one layer, not {layers}")
         if (reduction is None) != (factor == 1) or (reduction is None and grid is not None):
             raise ValueError(f"reduction {reduction} by {factor}: give a kind and a factor above 1, or neither")
+        if leading and reduction != "average":
+            raise ValueError(f"{leading} leading tokens go with reduction average, not {reduction}")
         self.width_in, self.width_out = width_in, width_out
         self.kind = reduction
         self.reduction = Reduction(factor, grid)
+        self.leading = leading
         first = width_in * factor**2 if reduction == "shuffle" else width_in
         widths = [first] + [hidden or width_out] * (layers - 1) + [width_out]
         self.maps = nn.ModuleList(nn.Linear(a, b, bias=bias) for a, b in pairwise(widths))
@@ -55,7 +62,7 @@ class MlpConnector(Trainable):
         self.built()
 
     def num_tokens(self, n: int, frame: Frame | None = None) -> int:  # noqa: ARG002  the protocol's
-        return n if self.kind is None else self.reduction.count(n)
+        return n if self.kind is None else self.leading + self.reduction.count(n - self.leading)
 
     def forward(self, features: Features, text: Text | None = None) -> Tokens:  # noqa: ARG002  the protocol's
         x, mask = self._reduced(features)
@@ -71,4 +78,6 @@ class MlpConnector(Trainable):
             case "shuffle":
                 return shuffle(tokens, features.mask, self.reduction)
             case "average":
-                return average(tokens, features.mask, self.reduction)
+                first, mask = tokens[:, : self.leading], features.mask
+                means, real = average(tokens[:, self.leading :], mask[:, self.leading :], self.reduction)
+                return torch.cat([first, means], dim=1), torch.cat([mask[:, : self.leading], real], dim=1)

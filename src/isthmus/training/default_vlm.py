@@ -52,7 +52,7 @@ from isthmus.training.words import NAMES
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vision.imagenet import imagenet_classes
-from isthmus.vlm.default import question_tokenizer_of, save_default_vlm
+from isthmus.vlm.default import pooled_mlp, question_tokenizer_of, save_default_vlm
 from isthmus.vlm.language_model import load_language_model
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.seal import require_seal, seal
@@ -291,7 +291,7 @@ def _connector(recipe: VlmRecipe, width_in: int, width_out: int) -> QFormerConne
     shape = recipe.connector
     made: QFormerConnector | MlpConnector
     if isinstance(shape, MlpShape):
-        made = MlpConnector(width_in, width_out, layers=shape.layers)
+        made = pooled_mlp(width_in, width_out, layers=shape.layers, pool=shape.pool)
         last = made.maps[-1]
     else:
         made = qformer_from_bert(

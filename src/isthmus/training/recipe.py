@@ -93,8 +93,11 @@ class QFormerShape:
 
 @dataclass(frozen=True)
 class MlpShape:
+    """`pool` r: the mean of each r x r cells is one token, beside the overviews'."""
+
     __pydantic_config__ = STRICT
     layers: Count
+    pool: Count = 1
 
 
 @dataclass(frozen=True)

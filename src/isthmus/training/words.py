@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from isthmus.connectors.names import NamesShape
 from isthmus.training.data.forms import LINES, UNKNOWN, Form, Line
+from isthmus.training.data.questions import NUMBERS
 from isthmus.vision.depths import OVERVIEWS
 
 PAUSE = "\n"
@@ -112,8 +113,7 @@ class Words:
         named = torch.zeros(len(forms), scores.shape[-1], dtype=torch.bool)
         for row, form in zip(named, forms, strict=True):
             for line in form:
-                ids = self._ids(line.colour)[: ROOM[2]] + self._ids(line.name)[: ROOM[3]]
-                row[[self._place[id_] for id_ in ids]] = True
+                row[[self._place[id_] for id_ in self._said(line)]] = True
         named = named.to(scores.device)
         chances = scores.float().log_softmax(-1)
         fitting = named.clone()
@@ -123,6 +123,15 @@ class Words:
         unsaid = torch.log1p(-chances.exp().clamp(max=SURE)).sum(1)
         said = torch.log(-torch.expm1(unsaid.clamp(max=-TINY)))
         return beside - said[named].mean() if named.any() else beside
+
+    def _said(self, line: Line) -> list[int]:
+        """The ids of what may stand anywhere: a number of several, a colour, a name."""
+        number = "" if line.number == NUMBERS[1] else line.number
+        return [
+            id_
+            for text, room in zip((number, line.colour, line.name), ROOM[1:4], strict=True)
+            for id_ in self._ids(text)[:room]
+        ]
 
     def answers(self, answers: Sequence[str], k: int) -> Tensor:
         """[B, k] int64: the places in `table` of these answers' words, pauses behind them; of what has more than k

@@ -24,7 +24,7 @@ from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.errors import CorruptPart, FitMismatch
 from isthmus.precision import fast_dtype
-from isthmus.vision.depths import DepthsEncoder
+from isthmus.vision.depths import OVERVIEWS, DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vlm.language_model import load_language_model
 from isthmus.vlm.model import VisionLanguageModel
@@ -143,6 +143,15 @@ def question_tokenizer_of(connector: Any, tokenizer: Any) -> LastQuestion | None
     return LastQuestion(tokenizer, connector.shape.longest) if isinstance(connector, HintConnector) else None
 
 
+def pooled_mlp(width_in: int, width_out: int, *, layers: int, pool: int, trainable: bool = True) -> MlpConnector:
+    """On a DepthsEncoder's tokens: of `pool` x `pool` cells their mean, of its overviews each by itself."""
+    if pool == 1:
+        return MlpConnector(width_in, width_out, layers=layers, trainable=trainable)
+    return MlpConnector(
+        width_in, width_out, layers=layers, reduction="average", factor=pool, leading=OVERVIEWS, trainable=trainable
+    )
+
+
 def _connector(config: Mapping[str, Any], width_in: int, rows: Tensor) -> nn.Module:
     """Empty. `rows` [V, D]: the language model's embeddings."""
     width_out = rows.shape[1]
@@ -169,7 +178,7 @@ def _connector(config: Mapping[str, Any], width_in: int, rows: Tensor) -> nn.Mod
             shape = {key: value for key, value in config.items() if key != "kind"}
             return QFormerConnector(QFormerConfig(**shape), trainable=False)
         case "mlp":
-            return MlpConnector(width_in, width_out, layers=config["layers"], trainable=False)
+            return pooled_mlp(width_in, width_out, layers=config["layers"], pool=config["pool"], trainable=False)
     raise KeyError(f"connector {config['kind']!r}")
 
 
@@ -202,4 +211,4 @@ def _described(connector: Any) -> dict[str, Any]:
     if isinstance(connector, QFormerConnector):
         return {"kind": "qformer", **asdict(connector.config)}
     assert isinstance(connector, MlpConnector)
-    return {"kind": "mlp", "layers": len(connector.maps)}
+    return {"kind": "mlp", "layers": len(connector.maps), "pool": connector.reduction.factor}

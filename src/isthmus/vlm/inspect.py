@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.reduce import shuffle
+from isthmus.connectors.soft_prompt import SoftPromptConnector
 from isthmus.connectors.tiles import LINE_END, TilesConnector
 from isthmus.images.open import picture_of
 from isthmus.messages import Message, Role
@@ -70,7 +72,8 @@ def inspect(model: "VisionLanguageModel", messages: Sequence[Message]) -> Inspec
     """The conversation as a training sample of this model.
 
     Where the connector keeps one token a patch, in their order or in the tiles', a token's region is its patch's (the
-    learned end of a row has none); where it makes one of several neighbours, theirs; else the whole picture's.
+    learned end of a row and a soft prompt have none); where it makes one of several neighbours, theirs; else the whole
+    picture's.
     Raises InputError and PictureError as `model.sample` and opening do.
     """
     sources = [part.source for message in messages for part in message.pictures]
@@ -110,13 +113,19 @@ def _regions(connector: Any, boxes: Tensor, frame: Frame | None) -> list[Region 
     listed: list[Region] = [(left, top, right, bottom) for left, top, right, bottom in boxes.tolist()]
     if isinstance(connector, TilesConnector):
         return [None if at == LINE_END else listed[at] for at in connector.order(len(listed), frame)]
+    if isinstance(connector, SoftPromptConnector) and connector.inner is not None:
+        seen = _regions(connector.inner, boxes, frame)
+        return [None] * len(connector.prompt) + seen + [None] * len(connector.cue)
+    if isinstance(connector, AlignConnector):
+        return _regions(connector.inner, boxes, frame)
     tokens: int = connector.num_tokens(len(listed), frame)
     if len(listed) == tokens:
         return list(listed)
     if isinstance(connector, MlpConnector):
-        everyone = torch.ones(1, len(listed), dtype=torch.bool, device=boxes.device)
-        blocks = shuffle(boxes[None], everyone, connector.reduction)[0].view(tokens, -1, 4)
-        return [_around(block.tolist()) for block in blocks]
+        first, grid = connector.leading, boxes[None, connector.leading :]
+        everyone = torch.ones(grid.shape[:2], dtype=torch.bool, device=boxes.device)
+        blocks = shuffle(grid, everyone, connector.reduction)[0].view(tokens - first, -1, 4)
+        return [*listed[:first], *(_around(block.tolist()) for block in blocks)]
     return [_around(listed)] * tokens
 
 
