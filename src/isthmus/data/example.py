@@ -1,0 +1,56 @@
+"""Example: a conversation to learn from or to be judged by, and where it came from. No picture is opened here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from isthmus.errors import InputError
+from isthmus.messages import Message
+
+
+@dataclass(frozen=True)
+class Example:
+    """`messages`: a conversation that ends with an assistant's answer, or a text alone (one assistant's message).
+
+    `place` names the record in words ("pairs.json, record 3"). `answers`: where several people answered, each one's;
+    the assistant's is then one of them. `kind`: the group it is reported with (a question type), "" for none.
+    """
+
+    messages: tuple[Message, ...]
+    place: str
+    answers: tuple[str, ...] = ()
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A record that cannot be used: named and left out, never fatal."""
+
+    place: str
+    error: InputError
+
+
+class Examples(Protocol):
+    """A source that can be read in any order. Reading the same index again gives the same Example."""
+
+    name: str
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: int) -> Example:
+        """Raises InputError that names the record where it cannot be used."""
+
+
+class Stream(Protocol):
+    """A source that is read from front to back: shards too large for this disk, or still being written."""
+
+    name: str
+
+    def __iter__(self) -> Iterator[Example | Bad]:
+        """From where `resume` put it, or from the front."""
+
+    def state(self) -> dict[str, Any]:
+        """Where the reading stands, as JSON."""
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """The next Example is the one that would have followed `state`."""
