@@ -9,7 +9,7 @@ another one in each repeat.
 Before anything is timed, both sides are held to each other: prompt ids, tokens, loss, gradient.
 
     OMP_NUM_THREADS=1 python -m benchmarks.vlm [--sizes tiny medium] [--dtypes float32 bfloat16] [--pairs 9]
-        [--threads 1] [--quick] [--json]
+        [--no-training] [--threads 1] [--quick] [--json]
 
 Ratios are ours / theirs, each pair in random order, with a 95 % bootstrap interval of their median; below 1, ours is
 faster. On shared cores CPU time holds where wall time does not. `--quick`: two pairs of the tiny size.
@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
     parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument("--no-training", action="store_true", help="answers alone")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -103,10 +104,12 @@ def main() -> None:
                     print(label, file=sys.stderr, flush=True)
                     both = family.load(Path(name), DTYPES[dtype])
                     # A tiny model's milliseconds scatter more and cost nothing.
-                    timed = compare(both, pairs * (5 if size == "tiny" and not options.quick else 1))
-                    table += [row(label, what, figure) for what, figure in timed.figures.items()]
+                    several = 5 if size == "tiny" and not options.quick else 1
+                    timed = compare(both, pairs * several, training_too=not options.no_training)
+                    table += [row(label, what, figure) for what, figure in timed.figures.items() if figure.ours]
                     parted, asked = parted + timed.parted, asked + timed.asked
-                    shares.append(f"{label}: {100 * statistics.median(timed.encoding):.0f} %")
+                    if timed.encoding:
+                        shares.append(f"{label}: {100 * statistics.median(timed.encoding):.0f} %")
     count = Counter(str(each["by CPU"]) for each in table)
     notes = [
         f"transformers {transformers.__version__}, sdpa on both sides, {torch.get_num_threads()} thread(s)",
@@ -116,8 +119,11 @@ def main() -> None:
         "times are medians of wall time in ms; [..]: 95 % interval of the median ratio",
         f"met or missed: the whole interval is; even: the goal is within it. By CPU time {dict(count)}",
         f"{parted} of {asked} answers went on differently behind two tokens equally likely within rounding",
-        f"the encoder's share of transformers' training step, which kept features save: {'; '.join(shares)}",
     ]
+    if shares:
+        notes.append(
+            f"the encoder's share of transformers' training step, which kept features save: {'; '.join(shares)}"
+        )
     show("LLaVA-1.5 and BLIP-2 against transformers", table, notes, options.json)
 
 
@@ -174,16 +180,17 @@ class Answered:
     further: Spent
 
 
-def compare(both: Both, pairs: int, warm: int = 1, tokens: int = TOKENS) -> Timed:
+def compare(both: Both, pairs: int, warm: int = 1, tokens: int = TOKENS, *, training_too: bool = True) -> Timed:
     """Both sides at equal work, in turns. Raises AssertionError where the work is not equal."""
     draw, timed = random.Random(0), Timed()
     shown = [[photo(-1 - at - len(CAPTIONS) * i) for at in range(len(CAPTIONS))] for i in (0, 1)]
-    batches = {
-        "training step": [training_batch(both, pictures, captioned()) for pictures in shown],
-        "training step, six questions": [
-            training_batch(both, half, [ASKED] * len(half)) for half in (two[: len(two) // 2] for two in shown)
-        ],
-    }
+    batches: dict[str, list[Batch]] = {}
+    if training_too:
+        halves = [two[: len(two) // 2] for two in shown]
+        batches = {
+            "training step": [training_batch(both, each, captioned()) for each in shown],
+            "training step, six questions": [training_batch(both, half, [ASKED] * len(half)) for half in halves],
+        }
     for batch in (batch for each in batches.values() for batch in each):
         assert_equal_steps(both, batch)
     for at in range(pairs + warm):
@@ -213,7 +220,8 @@ def compare(both: Both, pairs: int, warm: int = 1, tokens: int = TOKENS) -> Time
         timed.figures["second question"].add(ours_again.first, theirs_again.first)
         for what, trained in steps.items():
             timed.figures[what].add(*trained)
-        timed.encoding.append(shares["training step"])
+        if shares:
+            timed.encoding.append(shares["training step"])
     return timed
 
 

@@ -28,3 +28,11 @@ def working_dtype(parameter: Tensor) -> torch.dtype:
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         return torch.get_autocast_dtype(device)
     return parameter.dtype
+
+
+def thaw(module: nn.Module) -> None:
+    """All parameters of a connector that was loaded frozen learn, and follow `train()` again."""
+    for each in module.modules():
+        if isinstance(each, Trainable):
+            each.trainable = True
+    module.requires_grad_(True)

@@ -6,16 +6,13 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from isthmus.errors import InputError
 from isthmus.training.data.questions import EASY_VQA, KINDS
+from isthmus.training.strict import STRICT, Count, Rate, Share
 
-Count: TypeAlias = Annotated[int, Field(ge=1)]
-Rate: TypeAlias = Annotated[float, Field(gt=0, le=1)]
-Share: TypeAlias = Annotated[float, Field(ge=0)]
 SourceName: TypeAlias = Literal["stamps", "clipart", "emoji", "icons", "glyphs", "scenes", "imagined", "easy-vqa"]
-STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.errors import InputError
@@ -52,6 +52,11 @@ class DepthsEncoder:
         self.width = WIDTH + sum(self.split[1:]) + classes.shape[1] + PLACE
 
     fit: Fit
+
+    @property
+    def net(self) -> nn.Module:
+        """All its weights."""
+        return self.base.net
 
     @property
     def num_tokens(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from isthmus.checkpoints import Checkpoint, resolve
 from isthmus.errors import CorruptPart, FitMismatch, InputError
@@ -73,6 +73,11 @@ class VitEncoder:
         self.tower = tower.eval().requires_grad_(False)
         self.layer, self.drop_class_token = layer, drop_class_token
         self._weights = weights
+
+    @property
+    def net(self) -> nn.Module:
+        """All its weights."""
+        return self.tower
 
     @property
     def fingerprint(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from isthmus.images.views import Fit, Views
@@ -44,6 +44,10 @@ class Encoder(Protocol):
     name: str
     fit: Fit
     width: int
+
+    @property
+    def net(self) -> nn.Module:
+        """All its weights: what a seal is taken of."""
 
     @property
     def fingerprint(self) -> str:

@@ -93,6 +93,10 @@ class VisionLanguageModel(nn.Module):
                 parameter.requires_grad_(part in self.trainable and name in self._own.get(part, ()))
         self.train(self.training)
 
+    def set_learning(self, part: Part, names: frozenset[str]) -> None:
+        """Which of a part's parameters get gradients where `set_trainable` names it."""
+        self._own[part] = names
+
     def train(self, mode: bool = True) -> "VisionLanguageModel":
         """Training mode for the trainable parts; the frozen ones stay in eval mode."""
         self.training = mode

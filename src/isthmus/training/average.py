@@ -1,0 +1,40 @@
+"""A moving average of what is trained: steadier than the weights it follows."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class Average:
+    """Of each parameter, `decay` of what it was and the rest of what it is; on its device, sharded as it is.
+
+    Source: Polyak and Juditsky, 1992; in this form, Tarvainen and Valpola, 2017.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
+        if not 0 < decay < 1:
+            raise ValueError(f"an average decays by more than 0 and less than 1, not {decay}")
+        self.decay, self._parameters = decay, list(parameters)
+        self.values: list[Tensor] = [p.detach().clone() for p in self._parameters]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        torch._foreach_lerp_(self.values, [p.detach() for p in self._parameters], 1 - self.decay)
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """The parameters are the average in here."""
+        own = [p.detach().clone() for p in self._parameters]
+        _copy(self.values, self._parameters)
+        try:
+            yield
+        finally:
+            _copy(own, self._parameters)
+
+
+@torch.no_grad()
+def _copy(values: Sequence[Tensor], to: Sequence[nn.Parameter]) -> None:
+    for parameter, value in zip(to, values, strict=True):
+        parameter.copy_(value)
