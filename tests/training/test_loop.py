@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from isthmus.errors import CorruptPart, InputError, MissingPart
 from isthmus.training.checkpoint import OPTIMISER, WEIGHTS
-from isthmus.training.loop import Diverged, Group, LoopSettings, train
+from isthmus.training.loop import Diverged, LoopSettings, train
 
 from .toy import Draws, Numbers, Toy, losses
 
@@ -90,3 +90,156 @@ def run(out: Path, *more: str, ranks: int = 1, **environment: str) -> list[dict[
             process.kill()
     assert [process.returncode for process in started] == [0] * ranks
     return [json.loads(line) for line in told[0].splitlines() if line.startswith("{")]
+
+
+def test_two_ranks_learn_what_one_does(tmp_path):
+    """The joint batch is the same: two batches a step of one rank, or one of each of two."""
+    run(tmp_path / "one", "--accumulate", "2")
+    run(tmp_path / "two", ranks=2)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
+    (mine, _), (other, _) = last_state(tmp_path / "one"), last_state(tmp_path / "two")
+    for key, value in mine.items():
+        torch.testing.assert_close(other[key], value, rtol=1e-4, atol=1e-6)
+
+
+def test_fsdp2_learns_the_same_saves_and_resumes(tmp_path):
+    sharded = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "ACCELERATE_USE_CPU": "true"}
+    run(tmp_path / "one", "--accumulate", "2")
+    told = run(tmp_path / "shards", "--signal-at", "7", ranks=2, **sharded)
+    assert told == [{"step": 8, "why": "stopped"}]
+    run(tmp_path / "shards", "--resume", ranks=2, **sharded)
+    assert losses(tmp_path / "shards") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
+    (mine, _), (other, _) = last_state(tmp_path / "one"), last_state(tmp_path / "shards")
+    assert mine.keys() == other.keys()
+    for key, value in mine.items():
+        torch.testing.assert_close(other[key], value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_loss_that_is_no_number_stops_says_which_batch_and_keeps_what_was_good(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(Diverged, match=r"step 8: the loss is nan .* of draw 7 .*step 7 is kept"):
+        train(Toy(), Draws(poisoned=7), settings(), out, quiet=True)
+    (kept, state) = last_state(out, 7)
+    assert state["step"] == 7 and state["batches"] == {"at": 7}
+    assert all(each.isfinite().all() for each in kept.values())
+    assert train(Toy(), Draws(), settings(), out, resume=True, quiet=True).step == STEPS
+
+
+def test_the_two_newest_are_kept_and_a_damaged_one_is_said(tmp_path, capsys):
+    out = tmp_path / "out"
+    train(Toy(), Draws(), settings(), out, quiet=True)
+    kept = sorted(each.name for each in (out / "checkpoints").iterdir())
+    assert kept == ["step-000015", "step-000020"]
+    (out / "checkpoints" / kept[1] / WEIGHTS).write_bytes(b"half of it")
+    whole = losses(out)
+    ended = train(Toy(), Draws(), settings(), out, resume=True, quiet=True)
+    assert (
+        "step-000020 is damaged (model.safetensors has another hash); taking the one before" in capsys.readouterr().err
+    )
+    assert ended.step == STEPS and losses(out) == whole
+    for name in kept:
+        (out / "checkpoints" / name / WEIGHTS).write_bytes(b"half of it")
+    with pytest.raises(CorruptPart, match=r"no checkpoint in .* is whole"):
+        train(Toy(), Draws(), settings(), out, resume=True, quiet=True)
+
+
+def test_a_full_disk_is_said_and_what_was_kept_stays(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    train(Toy(), Draws(), settings(steps=5), out, quiet=True)
+    before = {path: path.read_bytes() for path in (out / "checkpoints").rglob("*") if path.is_file()}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("isthmus.training.checkpoint.torch.save", full)
+    with pytest.raises(MissingPart, match="No space left on device"):
+        train(Toy(), Draws(), settings(), out, resume=True, quiet=True)
+    assert {path: path.read_bytes() for path in (out / "checkpoints").rglob("*") if path.is_file()} == before
+
+
+def test_what_is_there_is_not_overwritten(tmp_path):
+    train(Toy(), Draws(), settings(steps=5), tmp_path, quiet=True)
+    with pytest.raises(InputError, match="holds a training already"):
+        train(Toy(), Draws(), settings(), tmp_path, quiet=True)
+
+
+def test_another_model_is_refused(tmp_path):
+    train(Toy(), Draws(), settings(steps=5), tmp_path, quiet=True)
+    other = Toy()
+    other.module.last.requires_grad_(False)
+    with pytest.raises(CorruptPart, match=r"is of another model or trains other parts: last\.bias"):
+        train(other, Draws(), settings(), tmp_path, resume=True, quiet=True)
+
+
+def test_patience_ends_it_with_the_best(tmp_path):
+    figures = iter([5.0, 3.0, 4.0, 3.5, 1.0])
+    seen = []
+
+    def evaluate():
+        seen.append(task.module.last.weight.detach().clone())
+        return {"loss": next(figures)}
+
+    task = Toy()
+    ended = train(
+        task, Draws(), settings(evaluate_every=2, patience=2, average=None), tmp_path, evaluate=evaluate, quiet=True
+    )
+    assert (ended.step, ended.why, ended.best) == (8, "no better", 3.0)
+    assert torch.equal(task.module.last.weight, seen[1]) and not torch.equal(seen[1], seen[3])
+    again = Toy()
+    ended = train(
+        again,
+        Draws(),
+        settings(evaluate_every=2, patience=2, average=None),
+        tmp_path,
+        evaluate=evaluate,
+        resume=True,
+        quiet=True,
+    )
+    assert (ended.step, ended.why) == (8, "no better")
+    assert torch.equal(again.module.last.weight, seen[1])
+
+
+def test_the_average_is_what_is_evaluated_and_what_it_ends_with(tmp_path):
+    seen = []
+    task = Toy(dropout=0.0)
+    train(
+        task,
+        Draws(),
+        settings(evaluate_every=10),
+        tmp_path,
+        evaluate=lambda: seen.append(task.module.last.bias.detach().clone()) or {},
+        quiet=True,
+    )
+    tensors, _ = last_state(tmp_path)
+    assert len(seen) == 2 and torch.equal(seen[1], task.module.last.bias)
+    assert not torch.equal(tensors[f"{WEIGHTS} last.bias"], task.module.last.bias)
+    assert any(torch.equal(each, task.module.last.bias) for key, each in tensors.items() if key.startswith("average"))
+
+
+def test_nothing_to_train_is_said(tmp_path):
+    task = Toy()
+    task.module.requires_grad_(False)
+    with pytest.raises(InputError, match="nothing is trained"):
+        train(task, Draws(), settings(), tmp_path, quiet=True)
+
+
+def test_a_batch_weighs_what_is_in_it():
+    """Accumulated, the gradient is that of all rows at once, however they are parted."""
+    task = Toy(dropout=0.0)
+    batches = [Numbers(seed) for seed in (1, 3, 2)]
+    count = sum(task.weight(each) for each in batches)
+    for each in batches:
+        task.module(each, count)["loss"].backward()
+    parted = task.module.first.weight.grad.clone()
+    task.module.zero_grad()
+    joint = Numbers(0)
+    joint.x, joint.y = torch.cat([each.x for each in batches]), torch.cat([each.y for each in batches])
+    task.module(joint, count)["loss"].backward()
+    torch.testing.assert_close(parted, task.module.first.weight.grad)
+
+
+def test_groups_part_matrices_from_the_rest(tmp_path):
+    train(Toy(), Draws(), settings(steps=5), tmp_path, quiet=True)
+    rates = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[0])["rate"]
+    assert set(rates) == {"first", "first, no decay", "last", "last, no decay"}
+    assert rates["last"] == pytest.approx(3 * rates["first"])

@@ -1,7 +1,5 @@
 """What learns is what the policy says; all else is bit for bit what it was, and is saved and found again whole."""
 
-import json
-
 import pytest
 import torch
 from torch import Tensor

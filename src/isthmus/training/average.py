@@ -23,18 +23,19 @@ class Average:
     def update(self) -> None:
         torch._foreach_lerp_(self.values, [p.detach() for p in self._parameters], 1 - self.decay)
 
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """The parameters are the average in here."""
-        own = [p.detach().clone() for p in self._parameters]
-        _copy(self.values, self._parameters)
-        try:
-            yield
-        finally:
-            _copy(own, self._parameters)
+
+@contextmanager
+def shown(values: Sequence[Tensor], parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """The parameters have these values in here."""
+    own = [p.detach().clone() for p in parameters]
+    put(values, parameters)
+    try:
+        yield
+    finally:
+        put(own, parameters)
 
 
 @torch.no_grad()
-def _copy(values: Sequence[Tensor], to: Sequence[nn.Parameter]) -> None:
-    for parameter, value in zip(to, values, strict=True):
-        parameter.copy_(value)
+def put(values: Sequence[Tensor], to: Sequence[Tensor]) -> None:
+    for target, value in zip(to, values, strict=True):
+        target.copy_(value)

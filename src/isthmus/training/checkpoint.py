@@ -11,10 +11,10 @@ import random
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -34,16 +34,10 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from isthmus.checkpoints.cache import sha256_of
 from isthmus.errors import CorruptPart, MissingPart
-from isthmus.training.average import Average
 
+Copies: TypeAlias = Mapping[str, Sequence[Tensor]]
 KEEP = 2
-WEIGHTS, AVERAGE, OPTIMISER, RANDOM, STATE = (
-    "model.safetensors",
-    "average.safetensors",
-    "optimizer.pt",
-    "random.pt",
-    "state.json",
-)
+WEIGHTS, OPTIMISER, RANDOM, STATE = "model.safetensors", "optimizer.pt", "random.pt", "state.json"
 HASHES = "sha256.json"
 
 
@@ -73,27 +67,26 @@ class Checkpoints:
     def path(self, step: int) -> Path:
         return self.folder / f"step-{step:06d}"
 
-    def save(
-        self, kept: Kept, module: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None = None
-    ) -> None:
-        """Raises MissingPart, on all ranks, where the disk refuses; what was kept before is then still there."""
+    def save(self, kept: Kept, module: nn.Module, optimiser: torch.optim.Optimizer, copies: Copies) -> None:
+        """`copies`: other values of all that is trained, by name. Raises MissingPart, on all ranks, where the disk
+        refuses; what was kept before is then still there."""
         whole = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
         learning = {_plain(name) for name, p in module.named_parameters() if p.requires_grad}
         every: dict[str, Any] = get_model_state_dict(module, options=whole)
         weights: dict[str, Tensor] = {key: each for key, each in every.items() if key in learning}
         state = get_optimizer_state_dict(module, optimiser, options=whole)
-        averaged = [_full(value).cpu() for value in average.values] if average is not None else []
+        others = {name: [_full(value).cpu() for value in values] for name, values in copies.items()}
         chances = self._gathered(_chances(self._accelerator.device))
         error = None
         if self._accelerator.is_main_process:
-            error = self._write(kept, weights, averaged, state, chances)
+            error = self._write(kept, weights, others, state, chances)
         self._agree(error)
 
     def _write(
         self,
         kept: Kept,
         weights: Mapping[str, Tensor],
-        averaged: list[Tensor],
+        copies: Copies,
         optimiser: Mapping[str, Any],
         chances: list[Any],
     ) -> str | None:
@@ -105,8 +98,8 @@ class Checkpoints:
                 shutil.rmtree(left, ignore_errors=True)  # of a training that was killed
             temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=".step-", suffix=".part"))
             save_file({key: each.contiguous() for key, each in weights.items()}, temporary / WEIGHTS)
-            if averaged:
-                save_file({str(at): each.contiguous() for at, each in enumerate(averaged)}, temporary / AVERAGE)
+            for name, values in copies.items():
+                save_file({str(at): each.contiguous() for at, each in enumerate(values)}, temporary / _file(name))
             torch.save(dict(optimiser), temporary / OPTIMISER)
             torch.save(chances, temporary / RANDOM)
             (temporary / STATE).write_text(json.dumps(asdict(kept)), encoding="utf-8")
@@ -126,15 +119,16 @@ class Checkpoints:
             shutil.rmtree(self.path(step), ignore_errors=True)
         return None
 
-    def load(self, module: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None = None) -> Kept | None:
-        """Everything as it was behind the newest good one; None where there is none. A damaged one is said, and the one
-        before it taken. Raises CorruptPart where all are damaged, or where one is of another model."""
+    def load(self, module: nn.Module, optimiser: torch.optim.Optimizer, copies: Copies) -> Kept | None:
+        """Everything, and those of `copies` that were kept, as it was behind the newest good one; None where there is
+        none. A damaged one is said, and the one before it taken. Raises CorruptPart where all are damaged, or where one
+        is of another model."""
         steps = self.steps()
         damage = ""
         for step in reversed(steps):
             damage = _damage(self.path(step))
             if not damage:
-                return self._loaded(self.path(step), module, optimiser, average)
+                return self._loaded(self.path(step), module, optimiser, copies)
             if self._accelerator.is_main_process:
                 sys.stderr.write(
                     f"isthmus: checkpoint {self.path(step)} is damaged ({damage}); taking the one before\n"
@@ -143,7 +137,7 @@ class Checkpoints:
             raise CorruptPart(f"no checkpoint in {self.folder} is whole", why=damage, todo="begin again elsewhere")
         return None
 
-    def _loaded(self, path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None) -> Kept:
+    def _loaded(self, path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, copies: Copies) -> Kept:
         weights: dict[str, Any] = load_file(path / WEIGHTS)
         learning = {_plain(name): p.shape for name, p in module.named_parameters() if p.requires_grad}
         if {key: each.shape for key, each in weights.items()} != learning:
@@ -156,9 +150,10 @@ class Checkpoints:
         set_model_state_dict(module, weights, options=whole)
         state = torch.load(path / OPTIMISER, map_location="cpu", weights_only=True)
         set_optimizer_state_dict(module, optimiser, state, options=whole)
-        if average is not None and (path / AVERAGE).exists():
-            for at, value in load_file(path / AVERAGE).items():
-                _copy(value, average.values[int(at)])
+        for name, values in copies.items():
+            if (path / _file(name)).exists():
+                for at, value in load_file(path / _file(name)).items():
+                    _copy(value, values[int(at)])
         chances = torch.load(path / RANDOM, map_location="cpu", weights_only=True)
         if len(chances) == self._accelerator.num_processes:
             _restore(chances[self._accelerator.process_index])
@@ -199,6 +194,10 @@ def _damage(path: Path) -> str:
 def _difference(found: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]) -> str:
     odd = sorted(key for key in {*found, *expected} if found.get(key) != expected.get(key))
     return f"{odd[0]} and {len(odd) - 1} more are missing, left over or of another shape"
+
+
+def _file(copy: str) -> str:
+    return f"{copy}.safetensors"
 
 
 def _plain(name: str) -> str:

@@ -26,7 +26,7 @@ from transformers import get_cosine_schedule_with_warmup
 from isthmus.errors import InputError, IsthmusError
 from isthmus.precision import fast_dtype
 from isthmus.progress import Progress, progress
-from isthmus.training.average import Average
+from isthmus.training.average import Average, put, shown
 from isthmus.training.checkpoint import Checkpoints, Kept
 
 LOG = "log.jsonl"
@@ -79,9 +79,10 @@ class Group:
 class LoopSettings:
     """`accumulate`: batches a step on every rank; `clip`: the longest gradient of all parameters together (0: any);
     `warmup`: share of the steps in which rates rise, before a cosine down to nothing; `average`: decay of a moving
-    average of what is trained (None: none), which is then what is evaluated and kept. `checkpoint_every` and
-    `evaluate_every`: steps (None: at the end alone); `patience`: so many evaluations without a better "loss" end the
-    training (None: never). `track`: a tracker of `accelerate` beside the log in JSON lines."""
+    average of what is trained (None: none), which is then what is evaluated and what the training ends with.
+    `checkpoint_every` and `evaluate_every`: steps (None: at the end alone); `patience`: so many evaluations without a
+    better "loss" end the training, and it ends with the best (None: never). `track`: a tracker of `accelerate` beside
+    the log in JSON lines."""
 
     steps: int
     accumulate: int = 1
@@ -159,6 +160,11 @@ class _Run:
         )
         self.trained = [p for p in self.module.parameters() if p.requires_grad]
         self.average = Average(self.trained, settings.average) if settings.average else None
+        self.copies: dict[str, list[Tensor]] = {}
+        if self.average is not None:
+            self.copies["average"] = self.average.values
+        if settings.patience is not None:
+            self.copies["best"] = [p.detach().clone() for p in self.trained]
         self.checkpoints = Checkpoints(out / "checkpoints", self.accelerator)
         self.best, self.worse = math.inf, 0
         if settings.track:
@@ -176,7 +182,7 @@ class _Run:
         return 0
 
     def resumed(self) -> int:
-        kept = self.checkpoints.load(self.module, self.optimiser, self.average)
+        kept = self.checkpoints.load(self.module, self.optimiser, self.copies)
         if kept is None:
             return self.begun()
         self.schedule.load_state_dict(kept.schedule)
@@ -195,8 +201,9 @@ class _Run:
     ) -> Ended:
         settings = self.settings
         self.module.train()
-        saved = start
         for step in range(start + 1, settings.steps + 1):
+            if self._no_better():
+                return self._ended(step - 1, "no better")
             begun = time.perf_counter()
             before = self.batches.state()
             drawn = [next(self.batches) for _ in range(settings.accumulate)]
@@ -215,17 +222,27 @@ class _Run:
             reporter.advance(note=f"loss {values['loss']:.3f}, {count / spent:.0f} tokens/s")
             if evaluate is not None and (step == settings.steps or _every(settings.evaluate_every, step)):
                 self._evaluate(step, evaluate)
-            spent_patience = settings.patience is not None and self.worse >= settings.patience
-            if stopping or spent_patience or step == settings.steps or _every(settings.checkpoint_every, step):
+            stopping = stopping and step < settings.steps
+            if stopping or self._no_better() or step == settings.steps or _every(settings.checkpoint_every, step):
                 self._keep(step, self.batches.state())
-                saved = step
-            best = None if math.isinf(self.best) else self.best
-            if stopping and step < settings.steps:
-                return Ended(step, "stopped", best)
-            if spent_patience:
-                return Ended(step, "no better", best)
-        self.accelerator.end_training()
-        return Ended(max(saved, settings.steps), "done", None if math.isinf(self.best) else self.best)
+            if stopping:
+                return Ended(step, "stopped", self._best())
+        return self._ended(settings.steps, "done")
+
+    def _no_better(self) -> bool:
+        return self.settings.patience is not None and self.worse >= self.settings.patience
+
+    def _best(self) -> float | None:
+        return None if math.isinf(self.best) else self.best
+
+    def _ended(self, step: int, why: Literal["done", "no better"]) -> Ended:
+        """With the best of what was evaluated, or with the average, where there is one."""
+        values = self.copies.get("best") if self._best() is not None else None
+        if values or self.average is not None:
+            put(values or self.copies["average"], self.trained)
+        if self.settings.track:
+            self.accelerator.end_training()
+        return Ended(step, why, self._best())
 
     def _step(self, drawn: Sequence[Any], count: int, stop: threading.Event) -> tuple[dict[str, float], float, bool]:
         """One step; no parameter changes where the loss or the gradient is no number."""
@@ -262,17 +279,20 @@ class _Run:
 
     def _evaluate(self, step: int, evaluate: Callable[[], Mapping[str, float]]) -> None:
         self.module.eval()
-        with torch.no_grad(), self.average.shown() if self.average is not None else nullcontext():
+        values = self.copies.get("average")
+        with torch.no_grad(), shown(values, self.trained) if values else nullcontext():
             figures = dict(evaluate())
+            if "loss" in figures:
+                better = figures["loss"] < self.best
+                self.best, self.worse = min(self.best, figures["loss"]), 0 if better else self.worse + 1
+                if better and "best" in self.copies:
+                    put(self.trained, self.copies["best"])
         self.module.train()
         self._log({"step": step, "evaluated": figures})
-        if "loss" in figures:
-            better = figures["loss"] < self.best
-            self.best, self.worse = min(self.best, figures["loss"]), 0 if better else self.worse + 1
 
     def _keep(self, step: int, reading: dict[str, Any]) -> None:
         kept = Kept(step, reading, self.schedule.state_dict(), self.best, self.worse)
-        self.checkpoints.save(kept, self.module, self.optimiser, self.average)
+        self.checkpoints.save(kept, self.module, self.optimiser, self.copies)
 
     def _rates(self) -> dict[str, float]:
         return {group["name"]: group["lr"] for group in self.optimiser.param_groups}

@@ -1,9 +1,10 @@
 """What a recipe file may say, checked before anything runs: every mistake is named with its key and line."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
@@ -11,7 +12,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 from isthmus.errors import InputError
 from isthmus.training.data.questions import EASY_VQA, KINDS
 from isthmus.training.strict import STRICT, Count, Rate, Share
+from isthmus.training.tune_recipe import TuneRecipe
 
+UNION = ("embedder", "vlm", "model", "QFormerShape", "MlpShape", "[key]")
+"""What pydantic puts into the place of a mistake, beside the keys of the file."""
 SourceName: TypeAlias = Literal["stamps", "clipart", "emoji", "icons", "glyphs", "scenes", "imagined", "easy-vqa"]
 
 
@@ -149,11 +153,13 @@ class VlmRecipe:
                 raise ValueError(f"{name} draws from {', '.join(unknown)}, of which sources says nothing")
 
 
-Recipe: TypeAlias = Annotated[EmbedderRecipe | VlmRecipe, Field(discriminator="makes")]
+AnyRecipe: TypeAlias = EmbedderRecipe | VlmRecipe | TuneRecipe
+Recipe: TypeAlias = Annotated[AnyRecipe, Field(discriminator="makes")]
 
 
-def read_recipe(path: Path, *, seed: int | None = None) -> EmbedderRecipe | VlmRecipe:
-    """The recipe in `path`; `seed` replaces its own. Raises InputError with the key and line at fault."""
+def read_recipe(path: Path, *, seed: int | None = None, changes: Sequence[str] = ()) -> AnyRecipe:
+    """The recipe in `path`; `seed` replaces its own. `changes`: "key=value" with dots between nested keys and YAML for
+    the value ("stages.0.batch=4"). Raises InputError with the key and line at fault."""
     try:
         text = path.read_text(encoding="utf-8")
         read = yaml.safe_load(text)
@@ -163,21 +169,40 @@ def read_recipe(path: Path, *, seed: int | None = None) -> EmbedderRecipe | VlmR
         raise InputError(f"{path} is not YAML", why=str(error)) from None
     if not isinstance(read, dict):
         raise InputError(f"{path} is no recipe", why="it holds no keys")
+    for change in changes:
+        _change(read, change)
     try:
         # as JSON, where a list may stand for a tuple but "3" is no number
-        recipe: EmbedderRecipe | VlmRecipe = TypeAdapter(Recipe).validate_json(json.dumps(read, default=str))
+        recipe: AnyRecipe = TypeAdapter(Recipe).validate_json(json.dumps(read, default=str))
     except ValidationError as error:
         raise InputError(f"{path} is no recipe", why=_said(error, text), todo="compare those in recipes/") from None
     return recipe if seed is None else replace(recipe, seed=seed)
 
 
+def _change(read: Any, change: str) -> None:
+    """In place. Raises InputError for a change that is none."""
+    path, equals, value = change.partition("=")
+    keys = path.split(".")
+    if not equals or not all(keys):
+        raise InputError(f"--set {change} is no change", todo="write key=value, as in stages.0.batch=4")
+    node = read
+    try:
+        for at, key in enumerate(keys):
+            own = int(key) if isinstance(node, list) else key
+            if at + 1 == len(keys):
+                node[own] = yaml.safe_load(value)
+            else:
+                node = node[own] if isinstance(node, list) else node.setdefault(own, {})
+    except (ValueError, IndexError, TypeError, AttributeError):
+        raise InputError(f"--set {change}: there is no {'.'.join(keys[: at + 1])}", todo="look at the recipe") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {change}: the value is not YAML", why=str(error)) from None
+
+
 def _said(error: ValidationError, text: str) -> str:
     """The first mistake: where, what, and what stands there."""
     first = error.errors(include_url=False)[0]
-    # the names pydantic puts in for the member of a union are no keys of the file
-    keys = [
-        str(part) for part in first["loc"] if str(part) not in ("embedder", "vlm", "QFormerShape", "MlpShape", "[key]")
-    ]
+    keys = [str(part) for part in first["loc"] if str(part) not in UNION]
     line = _line(text, keys)
     where = ".".join(keys) + (f", line {line}" if line else "")
     what = first["msg"][0].lower() + first["msg"][1:]
@@ -189,6 +214,10 @@ def _line(text: str, keys: list[str]) -> int | None:
     """The line, from 1, of the deepest of the nested keys that the file has."""
     node, line = yaml.compose(text), None
     for key in keys:
+        if isinstance(node, yaml.SequenceNode) and key.isdecimal() and int(key) < len(node.value):
+            node = node.value[int(key)]
+            line = node.start_mark.line + 1
+            continue
         if not isinstance(node, yaml.MappingNode):
             break
         found = next(((k, v) for k, v in node.value if k.value == key), None)
