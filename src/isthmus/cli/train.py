@@ -2,24 +2,108 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from isthmus.training.recipe import EmbedderRecipe, VlmRecipe
+    from isthmus.training.tune_recipe import TuneRecipe
+
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, e.g. recipes/embedder.yaml.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the trained weights and their measurements.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe's file, or the name of one that comes along: adapt.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the trained weights and their measurements.")
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", help="NAME=PATH: data for a recipe's entry; PATH alone where it has but one to fill."),
+    ] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE in place of the recipe's, as stages.0.batch=4.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="In place of the recipe's seed.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in --out, exactly.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done: what learns, steps, memory, a sample.")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option("--device", help="cpu, cuda, cuda:1. Default: cuda where there is one.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
-    """Train a default model by RECIPE and measure it on what it never saw."""
+    """Train a model by RECIPE and measure it on what it never saw.
+
+    Ctrl-C keeps a checkpoint; --resume goes on from there as if nothing had been.
+    """
+    from isthmus.errors import InputError
+    from isthmus.training.recipe import read_recipe
+    from isthmus.training.shipped import recipe_file
+    from isthmus.training.tune_recipe import TuneRecipe
+
+    changes = [*(change or ()), *_data_changes(data or ())]
+    read = read_recipe(recipe_file(recipe), seed=seed, changes=changes)
+    if isinstance(read, TuneRecipe) and dry_run:
+        _plan(read, device, as_json=as_json, quiet=quiet)
+        return
+    if dry_run:
+        raise InputError("--dry-run is for recipes that make a model of your own")
+    if out is None:
+        raise InputError("nowhere to write to", todo="give --out FOLDER")
+    if isinstance(read, TuneRecipe):
+        _tune(read, out, resume=resume, device=device, as_json=as_json, quiet=quiet)
+    else:
+        _default(read, out, as_json=as_json, quiet=quiet)
+
+
+def _data_changes(data: "list[str] | tuple[str, ...]") -> list[str]:
+    """As --set has them. A path may hold an equals sign: a name is what stands before the first one, if it is short."""
+    changes = []
+    for each in data:
+        name, equals, path = each.partition("=")
+        if not equals or "/" in name or "." in name:
+            name, path = "pairs", each
+        changes.append(f"data.{name}.path={path}")
+    return changes
+
+
+def _plan(read: "TuneRecipe", device: str | None, *, as_json: bool, quiet: bool) -> None:
     import json
 
-    from isthmus.training.recipe import EmbedderRecipe, read_recipe
+    from isthmus.training.plan import plan
 
-    read = read_recipe(recipe, seed=seed)
+    found = plan(read, device=device or _device(), quiet=quiet)
+    sys.stdout.write((json.dumps(found.as_json()) if as_json else str(found)) + "\n")
+
+
+def _tune(read: "TuneRecipe", out: Path, *, resume: bool, device: str | None, as_json: bool, quiet: bool) -> None:
+    import json
+    from dataclasses import asdict
+
+    from isthmus.training.tune import tune
+
+    tuned = tune(read, out, resume=resume, device=device, quiet=quiet)
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(tuned)) + "\n")
+    elif tuned.stopped is not None:
+        sys.stdout.write(f"stopped in {tuned.stopped} and kept in {out}; go on with --resume\n")
+    else:
+        if tuned.before is not None and tuned.after is not None:
+            sys.stdout.write(f"held-out loss: {tuned.before:.3f} before, {tuned.after:.3f} after\n")
+        if tuned.bad_records:
+            sys.stdout.write(f"{tuned.bad_records} records could not be used: {out / 'bad_records.jsonl'}\n")
+        sys.stdout.write(f"written to {out}; use it with --model {out}\n")
+    if tuned.stopped is not None:
+        raise typer.Exit(130)
+
+
+def _default(read: "EmbedderRecipe | VlmRecipe", out: Path, *, as_json: bool, quiet: bool) -> None:
+    import json
+
+    from isthmus.training.recipe import EmbedderRecipe
+
     if isinstance(read, EmbedderRecipe):
         from isthmus.training.embedder import train_embedder
 
@@ -35,3 +119,9 @@ def train(
     for where, each in told.items():
         sys.stdout.write(f"{where}: " + ", ".join(f"{name} {figure}" for name, figure in each.items()) + "\n")
     sys.stdout.write(f"written to {out}; use it with --model {out}\n")
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -17,15 +17,14 @@ from isthmus.data.open import open_data
 from isthmus.data.report import Report
 from isthmus.errors import InputError
 from isthmus.machine import machine
-from isthmus.progress import progress
 from isthmus.training.answering import AnsweringTask
 from isthmus.training.augment import vary
 from isthmus.training.conversations import ConversationBatches, Encode, laid_out, opened
-from isthmus.training.held_out import Part, split
+from isthmus.training.held_out import split
 from isthmus.training.loop import Ended, LoopSettings, train
 from isthmus.training.policy import require_unchanged, sealed
 from isthmus.training.tune_recipe import DataEntry, TuneRecipe, TuneStage
-from isthmus.vlm.adapters import AdapterShape
+from isthmus.vlm.adapters import AdapterShape, has_adapters
 from isthmus.vlm.load import load_vlm
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.tuned import save_tuned
@@ -77,14 +76,16 @@ def tune(
     encoding = encode(model) if encode is not None else model.encode
     judge = Judge(model, sources, encoding, seed=recipe.seed)
     state = PartialState()
-    with progress("held-out loss", None, "batches", quiet=quiet or not state.is_main_process):
-        before = judge()
+    before = judge()
     report = Report(out / "bad_records.jsonl" if state.is_main_process else None)
     ended: dict[str, Ended] = {}
     seals: dict[str, str] = {}
+    trained: set[str] = set()
+    begun_with_adapters = has_adapters(model.language_model)
     for at, stage in enumerate(recipe.stages):
         task = AnsweringTask(model, stage.learns, activation_checkpointing=stage.activation_checkpointing)
         seals = sealed(model)
+        trained |= {name for name, p in model.named_parameters() if p.requires_grad}
         drawn = {name: each for name, each in sources.items() if stage.data is None or name in stage.data}
         mixture = Mixture(
             [source.train for source in drawn.values()],
@@ -127,8 +128,9 @@ def tune(
         save_tuned(
             model,
             out,
+            trained,
             start=recipe.start,
-            adapters=_adapters(recipe),
+            adapters=None if begun_with_adapters else _adapters(recipe),
             about={"lineage": lineage, "measured": measured},
         )
     return Tuned(before, after, ended, report.total, None)
@@ -222,7 +224,7 @@ def settings_of(stage: TuneStage, recipe: TuneRecipe, steps: int, *, judged: boo
 
 
 def _adapters(recipe: TuneRecipe) -> AdapterShape | None:
-    """Of the first stage that has them: they stay through all that follow."""
+    """Those of the first stage that has them stay through all that follow."""
     return next((stage.learns.lora.shape for stage in recipe.stages if stage.learns.lora is not None), None)
 
 
@@ -253,6 +255,3 @@ def _fingerprint(source: Source) -> dict[str, object]:
 
 def _device() -> torch.device:
     return torch.device(PartialState().device) if torch.cuda.is_available() else torch.device("cpu")
-
-
-__all__ = ["Judge", "Part", "Source", "Tuned", "open_sources", "settings_of", "steps_of", "tune"]

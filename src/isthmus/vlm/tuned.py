@@ -5,7 +5,7 @@ elsewhere; what was frozen is not copied.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,25 +26,30 @@ MODEL_TYPE = "isthmus-tuned"
 def save_tuned(
     model: VisionLanguageModel,
     folder: Path,
+    trained: Collection[str],
     *,
     start: str,
     adapters: AdapterShape | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes all parameters that learn (requires_grad), in their dtype, to model.safetensors, and config.json.
+    """Writes the parameters of the names `trained`, in their dtype, to model.safetensors, and config.json.
 
-    `start`: what the model was loaded as, in whose layout the rest is found again; `adapters`: the shape of those it
-    was given; `about`: lineage and measurements, as JSON. Raises MissingPart where the disk refuses.
+    `start`: what the model was loaded as; where that was trained further itself, its own trained parameters are written
+    too, and its folder is not needed again. `adapters`: the shape of those that were added since. `about`: lineage and
+    measurements, as JSON. Raises MissingPart where the disk refuses.
     """
-    tensors = {name: p.detach().cpu().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+    begun = resolve(start)
+    where = str(begun.folder.resolve()) if begun.origin == "folder" else start
+    origin = {"name": where, "fingerprint": begun.fingerprint, "fit": model.encoder.fit.fingerprint}
+    shape = asdict(adapters) if adapters is not None else None
+    names = set(trained)
+    if begun.config.get("model_type") == MODEL_TYPE:
+        names |= begun.keys()
+        origin, shape = begun.config["start"], begun.config["adapters"] or shape
+    own = dict(model.named_parameters())
     with written_whole(folder / "model.safetensors") as temporary:
-        save_file(tensors, temporary)
-    config = {
-        "model_type": MODEL_TYPE,
-        "start": {"name": start, "fingerprint": resolve(start).fingerprint, "fit": model.encoder.fit.fingerprint},
-        "adapters": asdict(adapters) if adapters is not None else None,
-        **(about or {}),
-    }
+        save_file({name: own[name].detach().cpu().contiguous() for name in sorted(names)}, temporary)
+    config = {"model_type": MODEL_TYPE, "start": origin, "adapters": shape, **(about or {})}
     with written_whole(folder / "config.json") as temporary:
         temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

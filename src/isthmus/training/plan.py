@@ -1,0 +1,168 @@
+"""What a recipe would do, before it does it: what learns, how many steps, how long a sample is, how much memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from isthmus.data.instructions import instruct
+from isthmus.data.survey import Survey, survey
+from isthmus.errors import InputError
+from isthmus.progress import progress
+from isthmus.training.conversations import laid_out, opened
+from isthmus.training.policy import apply
+from isthmus.training.tune import Source, open_sources, steps_of
+from isthmus.training.tune_recipe import TuneRecipe, TuneStage
+from isthmus.vlm.inspect import Inspection, inspect
+from isthmus.vlm.load import load_vlm
+from isthmus.vlm.model import VisionLanguageModel
+
+LOOKED_AT = 64
+"""Records of each source that are opened."""
+KEPT, RECOMPUTED = 34, 2
+"""Bytes of activations a layer keeps for each position and channel in half precision, and keeps where the rest is
+computed again: Korthikanti et al., 2022, equations 2 and 5, without attention's matrices, which are not kept here."""
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """`learning` and `frozen`: parameters by part. `memory`: bytes, of weights, gradients, AdamW's two moments and
+    whatever average or best is kept, and of activations; the encoder's own are not in it."""
+
+    name: str
+    steps: int
+    conversations_a_step: int
+    learning: dict[str, int]
+    frozen: dict[str, int]
+    memory: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`tokens`: of the looked-at samples the mean and the most, pictures' among them. `shown`: one of them."""
+
+    stages: tuple[StagePlan, ...]
+    sources: tuple[Survey, ...]
+    held_out: int
+    tokens_mean: float
+    tokens_most: int
+    picture_tokens_mean: float
+    shown: Inspection
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "stages": [vars(stage) for stage in self.stages],
+            "data": [
+                {
+                    **{key: each for key, each in vars(source).items() if key != "bad"},
+                    "bad": [b.place for b in source.bad],
+                }
+                for source in self.sources
+            ],
+            "held_out": self.held_out,
+            "tokens": {
+                "mean": self.tokens_mean,
+                "most": self.tokens_most,
+                "of pictures, mean": self.picture_tokens_mean,
+            },
+        }
+
+    def __str__(self) -> str:
+        lines = [f"  {each}" for each in self.sources]
+        for source in self.sources:
+            lines += [f"    left out: {bad.place}: {bad.error}" for bad in source.bad[:3]]
+        lines.append(f"  held out: {self.held_out} conversations")
+        lines.append(
+            f"  a sample has {self.tokens_mean:.0f} tokens on average and {self.tokens_most} at most, "
+            f"{self.picture_tokens_mean:.0f} of them of pictures"
+        )
+        for stage in self.stages:
+            learning = ", ".join(f"{name} {_count(each)}" for name, each in stage.learning.items())
+            frozen = ", ".join(f"{name} {_count(each)}" for name, each in stage.frozen.items())
+            lines.append(f"  {stage.name}: {stage.steps} steps of {stage.conversations_a_step} conversations")
+            lines.append(f"    learns: {learning}; frozen: {frozen}; about {stage.memory / 1e9:.1f} GB")
+        return "\n".join(["the plan:", *lines, "one sample, as the model sees it:", self.shown.table()])
+
+
+def plan(recipe: TuneRecipe, *, device: str | torch.device = "cpu", ranks: int = 1, quiet: bool = False) -> Plan:
+    """Loads the model and looks at some of the data; trains nothing. Raises as `tune`."""
+    sources = open_sources(recipe)
+    model = load_vlm(recipe.start, device=device)
+    with progress("looking at data", None, "records", quiet=quiet) as reporter:
+        surveys = tuple(survey(source.train, LOOKED_AT, progress=reporter) for source in sources.values())
+    samples, shown = _samples(model, sources)
+    lengths = [len(sample.ids) for sample in samples]
+    longest = max(lengths)
+    stages = tuple(_staged(stage, model, sources, longest, ranks) for stage in recipe.stages)
+    return Plan(
+        stages,
+        surveys,
+        sum(len(source.held) for source in sources.values()),
+        sum(lengths) / len(lengths),
+        longest,
+        sum(sample.shown for sample in samples) / len(samples),
+        shown,
+    )
+
+
+def _samples(model: VisionLanguageModel, sources: Mapping[str, Source]) -> tuple[list[Any], Inspection]:
+    found, shown = [], None
+    for source in sources.values():
+        records = (
+            iter(source.train)
+            if not hasattr(source.train, "__getitem__")
+            else (source.train[at] for at in range(min(LOOKED_AT // 4, len(source.train))))
+        )
+        for _ in range(LOOKED_AT // 4):
+            try:
+                record = next(records, None)
+                if record is None or not hasattr(record, "messages"):
+                    continue
+                asked = instruct(record, seed=0)
+                samples, _, errors = laid_out(model, [(asked.messages, opened(asked, model))], model.encode)
+            except InputError:
+                continue  # the survey names it
+            if not errors:
+                found += samples
+                shown = shown or inspect(model, asked.messages)
+    if shown is None:
+        raise InputError("no record can be trained on", todo="look at what is said of the data above")
+    return found, shown
+
+
+def _staged(
+    stage: TuneStage,
+    model: VisionLanguageModel,
+    sources: Mapping[str, Source],
+    longest: int,
+    ranks: int,
+) -> StagePlan:
+    drawn = {name: each for name, each in sources.items() if stage.data is None or name in stage.data}
+    groups = apply(stage.learns, model)
+    learning = {group.name: sum(p.numel() for p in group.parameters) for group in groups}
+    parts = {"encoder": model.encoder.net, "connector": model.connector, "language_model": model.language_model}
+    frozen = {name: sum(p.numel() for p in part.parameters() if not p.requires_grad) for name, part in parts.items()}
+    copies = 3 + (stage.average is not None) + (stage.patience is not None)  # gradient and AdamW's two moments
+    weights = sum(p.numel() * p.element_size() for part in parts.values() for p in part.parameters())
+    config = model.language_model.config
+    width = config.hidden_size
+    layers = config.num_hidden_layers
+    size = 2 if next(model.language_model.parameters()).dtype != torch.float32 else 4
+    a_channel = (RECOMPUTED if stage.activation_checkpointing else KEPT) * size // 2
+    activations = stage.batch * longest * width * layers * a_channel
+    return StagePlan(
+        stage.name,
+        steps_of(stage, drawn, ranks),
+        stage.batch * stage.accumulate * ranks,
+        learning,
+        {name: count for name, count in frozen.items() if count},
+        weights + 4 * copies * sum(learning.values()) + activations,
+    )
+
+
+def _count(parameters: int) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if parameters >= size:
+            return f"{parameters / size:.1f} {unit}"
+    return str(parameters)
