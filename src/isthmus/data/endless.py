@@ -15,22 +15,35 @@ class Endless:
         self.stream, self.epoch, self._bad = stream, 0, bad
         self._front = stream.state()
         self._records: Iterator[Example | Bad] | None = None
-        self._aside: dict[str, Any] | None = None
+        self._behind: dict[str, Any] | None = None  # the last record given, where others were skipped since
+        self._aside: dict[str, Any] | None = None  # where to go on after records given in place of others
         self._rounds = 0
 
     def __next__(self) -> Example:
         """Raises InputError where the whole stream holds no usable record."""
         if self._aside is not None:
             self.resume(self._aside)
+        self._behind = None
         return self._next()
 
+    def skip(self) -> None:
+        """Passes over the next one, which is another's. Raises as `next` does."""
+        if self._aside is not None:
+            self.resume(self._aside)
+        if self._behind is None:
+            self._behind = self.state()
+        self._next()
+
     def instead(self) -> Example:
-        """The next one, in place of the last, which could not be used; it comes again at its own turn.
+        """The one behind the last that `next` gave, which could not be used; it comes again at its own turn.
 
         Only the stream's state is kept for that, no record. Raises InputError where the whole stream was tried so.
         """
         if self._aside is None:
-            self._aside, self._rounds = self.state(), self.epoch
+            aside = self.state()
+            if self._behind is not None:
+                self.resume(self._behind)
+            self._aside, self._rounds = aside, self.epoch
         example = self._next()
         if self.epoch > self._rounds + 1:
             raise InputError(f"{self.stream.name} has no usable record", why="none of it could be used")
@@ -40,7 +53,7 @@ class Endless:
         return self._aside or {"epoch": self.epoch, "stream": self.stream.state()}
 
     def resume(self, state: dict[str, Any]) -> None:
-        self._aside, self._records = None, None
+        self._behind, self._aside, self._records = None, None, None
         self.epoch = state["epoch"]
         self.stream.resume(state["stream"])
 

@@ -82,7 +82,7 @@ class Mixture:
             if rank == self.rank:
                 mine = self._read(which, drawn[which])
             elif which in self._streams:
-                next(self._streams[which])  # another rank's
+                self._streams[which].skip()
             drawn[which] += 1
         self.place, self.drawn = self.place + self.world, drawn
         assert mine is not None
