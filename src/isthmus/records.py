@@ -50,19 +50,26 @@ def _llava(record: Mapping[str, Any], folder: Path) -> tuple[Message, ...]:
     names = [named] if isinstance(named, str) else named
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError('"image" is no name of a picture', todo="give a file's name or a list of them")
-    turns = record["conversations"]
+    return conversation(record["conversations"], [ImagePart(folder / name) for name in names])
+
+
+def conversation(turns: Any, pictures: Sequence[ImagePart]) -> tuple[Message, ...]:
+    """LLaVA's turns, already read, with these pictures at their marks. Raises InputError."""
     if not isinstance(turns, list) or not turns:
         raise InputError('"conversations" has no turns', todo="give a list of turns")
-    read = [_turn(at, turn) for at, turn in enumerate(turns)]
-    marks = sum(value.count(MARK) for _, value in read)
-    if marks != len(names):
+    return at_marks([_turn(at, turn) for at, turn in enumerate(turns)], pictures)
+
+
+def at_marks(turns: Sequence[tuple[Role, str]], pictures: Sequence[ImagePart]) -> tuple[Message, ...]:
+    """Turns as Messages, each picture at its mark. Raises InputError where marks and pictures differ in number."""
+    marks = sum(value.count(MARK) for _, value in turns)
+    if marks != len(pictures):
         raise InputError(
-            f"the conversation has {marks} of the mark {MARK} for {len(names)} pictures",
+            f"the conversation has {marks} of the mark {MARK} for {len(pictures)} pictures",
             todo="write the mark once for each picture, where it belongs",
         )
-    pictures = [ImagePart(folder / name) for name in names]
     messages: list[Message] = []
-    for role, value in read:
+    for role, value in turns:
         count = value.count(MARK)
         messages.append(Message(role, _content(value, pictures[:count])))
         pictures = pictures[count:]

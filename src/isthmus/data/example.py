@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from isthmus.errors import InputError
 from isthmus.messages import Message
@@ -12,8 +12,11 @@ from isthmus.messages import Message
 class Example:
     """`messages`: a conversation that ends with an assistant's answer, or a text alone (one assistant's message).
 
-    `place` names the record in words ("pairs.json, record 3"). `answers`: where several people answered, each one's;
-    the assistant's is then one of them. `kind`: the group it is reported with (a question type), "" for none.
+    A caption is such a conversation too: the picture without a word, answered with the caption; see `instructions`.
+
+    `place` names the record in words ("pairs.json, record 3"). `answers`: of captions and short questions all that
+    people wrote, the assistant's among them; () for conversations. `kind`: the group it is reported with (a question
+    type), "" for none.
     """
 
     messages: tuple[Message, ...]
@@ -41,16 +44,22 @@ class Examples(Protocol):
         """Raises InputError that names the record where it cannot be used."""
 
 
+@runtime_checkable
 class Stream(Protocol):
     """A source that is read from front to back: shards too large for this disk, or still being written."""
 
     name: str
 
     def __iter__(self) -> Iterator[Example | Bad]:
-        """From where `resume` put it, or from the front."""
+        """From where `resume` put it, or from the front. An iterator begun before a `resume` is to be left alone."""
 
     def state(self) -> dict[str, Any]:
         """Where the reading stands, as JSON."""
 
     def resume(self, state: dict[str, Any]) -> None:
         """The next Example is the one that would have followed `state`."""
+
+
+def named(place: str, error: InputError) -> InputError:
+    """The same complaint with the record's place in front."""
+    return InputError(f"{place}: {error.what}", why=error.why, todo=error.todo)

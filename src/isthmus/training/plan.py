@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
 
+from isthmus.data.example import Example
 from isthmus.data.instructions import instruct
-from isthmus.data.survey import Survey, survey
+from isthmus.data.survey import Survey, records_of, survey
 from isthmus.errors import InputError
 from isthmus.progress import progress
 from isthmus.training.conversations import laid_out, opened
@@ -17,6 +19,7 @@ from isthmus.training.tune_recipe import TuneRecipe, TuneStage
 from isthmus.vlm.inspect import Inspection, inspect
 from isthmus.vlm.load import load_vlm
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.sequence import Sample
 
 LOOKED_AT = 64
 """Records of each source that are opened."""
@@ -106,20 +109,15 @@ def plan(recipe: TuneRecipe, *, device: str | torch.device = "cpu", ranks: int =
     )
 
 
-def _samples(model: VisionLanguageModel, sources: Mapping[str, Source]) -> tuple[list[Any], Inspection]:
-    found, shown = [], None
+def _samples(model: VisionLanguageModel, sources: Mapping[str, Source]) -> tuple[list[Sample], Inspection]:
+    found: list[Sample] = []
+    shown = None
     for source in sources.values():
-        records = (
-            iter(source.train)
-            if not hasattr(source.train, "__getitem__")
-            else (source.train[at] for at in range(min(LOOKED_AT // 4, len(source.train))))
-        )
-        for _ in range(LOOKED_AT // 4):
+        for record in islice(records_of(source.train, LOOKED_AT), LOOKED_AT // 4):
+            if not isinstance(record, Example):
+                continue
+            asked = instruct(record, seed=0)
             try:
-                record = next(records, None)
-                if record is None or not hasattr(record, "messages"):
-                    continue
-                asked = instruct(record, seed=0)
                 samples, _, errors = laid_out(model, [(asked.messages, opened(asked, model))], model.encode)
             except InputError:
                 continue  # the survey names it

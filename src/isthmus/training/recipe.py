@@ -185,14 +185,14 @@ def _change(read: Any, change: str) -> None:
     keys = path.split(".")
     if not equals or not all(keys):
         raise InputError(f"--set {change} is no change", todo="write key=value, as in stages.0.batch=4")
-    node = read
+    node: Any = read
+    own: Any = ""
     try:
         for at, key in enumerate(keys):
             own = int(key) if isinstance(node, list) else key
-            if at + 1 == len(keys):
-                node[own] = yaml.safe_load(value)
-            else:
+            if at + 1 < len(keys):
                 node = node[own] if isinstance(node, list) else node.setdefault(own, {})
+        node[own] = yaml.safe_load(value)
     except (ValueError, IndexError, TypeError, AttributeError):
         raise InputError(f"--set {change}: there is no {'.'.join(keys[: at + 1])}", todo="look at the recipe") from None
     except yaml.YAMLError as error:

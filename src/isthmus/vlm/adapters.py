@@ -46,7 +46,7 @@ def add_adapters(language_model: Any, shape: AdapterShape) -> None:
         raise InputError(f"lora.targets {shape.targets!r} names no linear map of this language model")
     config = LoraConfig(
         r=shape.rank,
-        lora_alpha=shape.scale * shape.rank,
+        lora_alpha=shape.scale * shape.rank,  # type: ignore[arg-type]  # any number scales
         lora_dropout=shape.dropout,
         target_modules=targets,
     )
