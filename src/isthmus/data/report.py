@@ -9,7 +9,7 @@ from isthmus.errors import InputError, PictureError
 
 
 class Report:
-    """Bad records so far. Each is added once by whoever finds it (see Mixture)."""
+    """Bad records so far: each counts once, however many stages meet it."""
 
     def __init__(self, path: Path | None = None, *, keep: int = 20) -> None:
         """`path`: a file of JSON lines to add them to ("bad_records.jsonl"), written at once. `keep`: how many are
@@ -17,10 +17,14 @@ class Report:
         self.path, self.keep = path, keep
         self.counts: Counter[str] = Counter()
         self.first: list[tuple[str, Bad]] = []
+        self._known: set[tuple[str, str]] = set()
         if path is not None:
             self._write("")
 
     def add(self, source: str, bad: Bad) -> None:
+        if (source, bad.place) in self._known:
+            return
+        self._known.add((source, bad.place))
         self.counts[source] += 1
         if len(self.first) < self.keep:
             self.first.append((source, bad))

@@ -38,7 +38,7 @@ def _border(image: Image.Image) -> tuple[int, ...]:
         for box in ((0, 0, width, 1), (0, height - 1, width, height))
     ]
     pixels = [each.getpixel((0, 0)) for each in rows]
-    return tuple((a + b) // 2 for a, b in zip(*pixels, strict=True))  # type: ignore[arg-type]
+    return tuple((a + b) // 2 for a, b in zip(*pixels, strict=True))
 
 
 def _cropped(image: Image.Image, share: float, draw: random.Random) -> Image.Image:

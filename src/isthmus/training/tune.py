@@ -182,6 +182,8 @@ def open_sources(recipe: TuneRecipe) -> dict[str, Source]:
 
 
 def _opened(name: str, entry: DataEntry, recipe: TuneRecipe) -> Source:
+    if entry.path is None:
+        raise InputError(f"the recipe leaves open where its data are: {name}", todo=f"give --data {name}=PATH")
     source = open_data(
         entry.path,
         form=entry.form,
