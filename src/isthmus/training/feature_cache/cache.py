@@ -206,7 +206,7 @@ class FeatureCache:
             self._give_up(error.strerror or str(error))
 
     def _has_room(self, size: int) -> bool:
-        if shutil.disk_usage(self.folder).free - size < self.leave_free:
+        if self.leave_free and shutil.disk_usage(self.folder).free - size < self.leave_free:
             self._give_up(f"less than {self.leave_free} bytes of its disk would be left")
             return False
         if self.limit_bytes is None:

@@ -58,7 +58,7 @@ class Source:
         self._given: Path | bytes | Known
         match given:
             case str() | Path():
-                self._given = Path(given)
+                self._given = given if isinstance(given, Path) else Path(given)
                 self.key = files.content(self._given)
             case bytes():
                 self._given = given
@@ -93,5 +93,7 @@ class Source:
 
 
 def _state(path: Path, now: os.stat_result) -> bytes:
-    times = f"{now.st_size}\0{now.st_mtime_ns}\0{now.st_ctime_ns}\0{now.st_dev}\0{now.st_ino}"
-    return hashlib.sha256(os.fsencode(path.absolute()) + b"\0" + times.encode()).digest()
+    name = os.fsencode(path)
+    place = name if name.startswith(b"/") else os.fsencode(Path.cwd()) + b"/" + name
+    facts = (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_dev, now.st_ino)
+    return hashlib.sha256(b"%b\0%d\0%d\0%d\0%d\0%d" % (place, *facts)).digest()

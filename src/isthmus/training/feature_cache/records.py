@@ -71,10 +71,10 @@ def entry_at(index: bytes | bytearray, row: int) -> Entry:
     return Entry(*_BODY.unpack_from(index, row * ENTRY_BYTES))
 
 
-def key_at(index: bytes, row: int) -> bytes | None:
+def key_at(index: bytes | bytearray, row: int) -> bytes | None:
     """The key of that entry; None where the entry is void: half-written, damaged or deleted."""
     raw = index[row * ENTRY_BYTES : (row + 1) * ENTRY_BYTES]
-    return raw[-36:-4] if zlib.crc32(raw[:-4]) == int.from_bytes(raw[-4:], "little") else None
+    return bytes(raw[-36:-4]) if zlib.crc32(raw[:-4]) == int.from_bytes(raw[-4:], "little") else None
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,10 @@ def dtype_of(name: str) -> torch.dtype:
 
 def _rows(tensor: Tensor, counts: Sequence[int] | None = None) -> list[memoryview]:
     """The bytes of each tensor[b], or of tensor[b, :n]."""
-    raw = tensor.flatten(1).view(torch.uint8).numpy()
+    raw = tensor.flatten().view(torch.uint8).numpy().data
+    pictures = len(tensor)
+    row = tensor.nbytes // pictures
     if counts is None:
-        return [memoryview(row) for row in raw]
-    step = tensor[0, 0].nbytes
-    return [memoryview(row)[: n * step] for row, n in zip(raw, counts, strict=True)]
+        return [raw[at * row : (at + 1) * row] for at in range(pictures)]
+    step = row // tensor.shape[1]
+    return [raw[at * row : at * row + n * step] for at, n in enumerate(counts)]

@@ -32,7 +32,6 @@ from typing import Any, Literal, TypeAlias
 from isthmus.training.feature_cache.records import (
     ENTRY_BYTES,
     FILE,
-    RECORD,
     Entry,
     Layout,
     Parts,
@@ -51,6 +50,7 @@ INDEX, PAYLOAD = ".index", ".features"
 SHARD_BYTES = 256 << 20
 """A writer begins a new shard behind this size: shards are what is evicted."""
 ALIGNMENT = 64
+ROW = 0xFFFFFFFF
 TOUCHED = 60.0
 """Seconds between two notes that a shard was used."""
 
@@ -75,8 +75,9 @@ class Shards:
         self._names: list[str] = []  # of all shards ever met; a shard's number is its place here
         self._numbers: dict[str, int] = {}
         self._index: dict[int, bytearray] = {}  # of each shard that is there: its entries, as read so far
-        self._places: dict[bytes, int] = {}  # where a key's entry is: number of the shard << 32 | row
+        self._places: dict[bytes, int] = {}  # where a key's record is: number of the shard << 32 | row of its entry
         self._spares: dict[bytes, list[int]] = {}  # further ones, of writers who did not know of each other
+        self._contents: dict[bytes, bytes] = {}  # of files, by their state
         self._checked: set[int] = set()
         self._touched: dict[int, float] = {}
         self._said: set[int] = set()
@@ -92,9 +93,14 @@ class Shards:
     def refresh(self) -> None:
         """Takes in what others have written and evicted meanwhile."""
         with self._lock:
-            sizes = {file.stem: size for file, size in sizes_of(self.folder) if file.suffix == INDEX}
+            files = dict(sizes_of(self.folder))
+            sizes = {
+                file.stem: size
+                for file, size in files.items()
+                if file.suffix == INDEX and file.with_suffix(PAYLOAD) in files
+            }
             for number in [each for each in self._index if self._names[each] not in sizes]:
-                del self._index[number]
+                self._drop(number)
             for name, size in sorted(sizes.items()):
                 known = self._index.get(self._numbers.get(name, -1), b"")
                 if size >= len(known) + ENTRY_BYTES:
@@ -102,30 +108,31 @@ class Shards:
 
     def __contains__(self, key: bytes) -> bool:
         """Whether there is a record of that content."""
-        return self._find(key, RECORD) is not None
+        return key in self._places
 
     def content(self, state: bytes) -> bytes | None:
         """The content that a file in that state was found to have."""
-        found = self._find(state, FILE)
-        return found[1].digest if found is not None else None
+        return self._contents.get(state)
 
     def keys(self) -> list[bytes]:
         """Of all records."""
-        return [key for key in list(self._places) if key in self]
+        with self._lock:
+            return list(self._places)
 
     def read(self, keys: Sequence[bytes], *, pinned: bool = False) -> Features | None:
         """Their records as a batch on the processor, tokens [B, N, D] in the kept dtype, padded with zeros.
 
         None where one of them is not there, damaged or evicted: it is forgotten, and the others can be read without it.
         """
-        found = [each for key in keys if (each := self._find(key, RECORD)) is not None]
-        if len(found) < len(keys):
+        with self._lock:
+            places = [place for key in keys if (place := self._places.get(key)) is not None]
+            entries = [entry_at(self._index[place >> 32], place & ROW) for place in places]
+        if len(entries) < len(keys):
             return None
-        entries = [entry for _, entry in found]
         counts = [entry.n for entry in entries]
         batch = self.layout.empty(counts, pinned=pinned)
         by_shard: dict[int, list[tuple[int, Entry, Parts]]] = {}
-        for (place, entry), parts in zip(found, parts_of(batch, counts), strict=True):
+        for place, entry, parts in zip(places, entries, parts_of(batch, counts), strict=True):
             by_shard.setdefault(place >> 32, []).append((place, entry, parts))
         # All are tried: of a damaged batch each record is told from the others.
         if not all([self._read_shard(number, members) for number, members in by_shard.items()]):
@@ -156,24 +163,24 @@ class Shards:
                 self._writer.close()
             self._writer = None
 
-    def _find(self, key: bytes, kind: int) -> tuple[int, Entry] | None:
-        """Place and entry."""
-        with self._lock:
-            while (place := self._places.get(key)) is not None:
-                index = self._index.get(place >> 32)
-                if index is not None:
-                    entry = entry_at(index, place & 0xFFFFFFFF)
-                    return (place, entry) if entry.kind == kind else None
-                self._forget(key, place)
-        return None
-
     def _forget(self, key: bytes, place: int) -> None:
         with self._lock:
-            if self._places.get(key) == place:
-                if spares := self._spares.get(key):
+            spares = self._spares.get(key, [])
+            if place in spares:
+                spares.remove(place)
+            elif self._places.get(key) == place:
+                if spares:
                     self._places[key] = spares.pop()
                 else:
                     del self._places[key]
+
+    def _drop(self, number: int) -> None:
+        """Forgets a whole shard."""
+        with self._lock:
+            index = self._index.pop(number, b"")
+            for row in range(len(index) // ENTRY_BYTES):
+                if (key := key_at(index, row)) is not None:
+                    self._forget(key, number << 32 | row)
 
     def _take_in(self, name: str) -> None:
         """Entries behind those known. What is void at the end may be half-written: it is looked at again next time."""
@@ -182,7 +189,7 @@ class Shards:
             self._names.append(name)
         known = self._index.setdefault(number, bytearray())
         try:
-            with self._path(number, INDEX).open("rb") as file:
+            with Path(self._path(number, INDEX)).open("rb") as file:
                 file.seek(len(known))
                 new = file.read()
         except FileNotFoundError:  # evicted since it was listed
@@ -194,21 +201,26 @@ class Shards:
                 continue
             valid = row + 1
             place = number << 32 | first + row
-            if self._places.setdefault(key, place) != place:
+            entry = entry_at(new, row)
+            if entry.kind == FILE:
+                self._contents[key] = entry.digest
+            elif self._places.setdefault(key, place) != place:
                 self._spares.setdefault(key, []).append(place)
         known += new[: valid * ENTRY_BYTES]
 
     def _read_shard(self, number: int, members: Iterable[tuple[int, Entry, Parts]]) -> bool:
         try:
-            with self._path(number, PAYLOAD).open("rb", buffering=0) as file:
-                self._touch(number, file.fileno())
-                return all([self._read_record(file.fileno(), *each) for each in members])
+            file = os.open(self._path(number, PAYLOAD), os.O_RDONLY)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):  # that one is evicted
                 self._complain(number, f"cannot be read: {error.strerror or error}")
-            with self._lock:
-                self._index.pop(number, None)
-        return False
+            self._drop(number)
+            return False
+        try:
+            self._touch(number, file)
+            return all([self._read_record(file, *each) for each in members])
+        finally:
+            os.close(file)
 
     def _read_record(self, file: int, place: int, entry: Entry, parts: Parts) -> bool:
         if (why := self._flaw(file, place, entry, parts)) is None:
@@ -216,8 +228,8 @@ class Shards:
         self.damaged += 1
         self._complain(place >> 32, f"is damaged: {why}")
         self._forget(entry.key, place)
-        with suppress(OSError), self._path(place >> 32, INDEX).open("rb+", buffering=0) as index:
-            os.pwrite(index.fileno(), bytes(ENTRY_BYTES), (place & 0xFFFFFFFF) * ENTRY_BYTES)  # void for everyone
+        with suppress(OSError), Path(self._path(place >> 32, INDEX)).open("rb+", buffering=0) as index:
+            os.pwrite(index.fileno(), bytes(ENTRY_BYTES), (place & ROW) * ENTRY_BYTES)  # void for everyone
         return False
 
     def _flaw(self, file: int, place: int, entry: Entry, parts: Parts) -> str | None:
@@ -234,8 +246,8 @@ class Shards:
             self._checked.add(place)
         return None
 
-    def _path(self, number: int, suffix: str) -> Path:
-        return self.folder / (self._names[number] + suffix)
+    def _path(self, number: int, suffix: str) -> str:
+        return f"{self.folder}/{self._names[number]}{suffix}"
 
     def _complain(self, number: int, what: str) -> None:
         """Once a shard."""

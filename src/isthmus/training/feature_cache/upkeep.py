@@ -55,7 +55,8 @@ def evict(folder: Path | str | None, to_bytes: int, *, unused_since: float | Non
     used = {shard: _last_used(shard) for shard in shards}
     total, freed = sum(shards.values()), 0
     for shard in sorted(shards, key=used.__getitem__):
-        if total - freed <= to_bytes or (unused_since is not None and used[shard] >= unused_since):
+        left_over = not used[shard]
+        if not left_over and (total - freed <= to_bytes or (unused_since is not None and used[shard] >= unused_since)):
             break
         if _delete(shard):
             freed += shards[shard]
@@ -68,10 +69,10 @@ def verify(folder: Path | str | None = None) -> Verified:
     for cache in _caches(folder):
         shards = _shards(cache)
         keys = shards.keys()
-        pictures += len(keys)
         for start in range(0, len(keys), AT_ONCE):
             shards.read(keys[start : start + AT_ONCE])
         damaged += shards.damaged
+        pictures += shards.damaged + len(shards.keys())
     return Verified(pictures, damaged)
 
 
