@@ -52,14 +52,14 @@ def names_of(sources: Sequence[Source]) -> list[str]:
     return ["", *sorted(drawn.union(*(source.imagined for source in sources)) - {""})]
 
 
-def words_of(tokenizer: Any, rows: Tensor, sources: Sequence[Source], *, anywhere: bool = False) -> Words:
+def words_of(tokenizer: Any, rows: Tensor, sources: Sequence[Source], *, on_grid: bool = False) -> Words:
     """The words of all that the sources, and any scene, show and answer, as `Words` takes them."""
     forms = {form for source in sources for form in source.pictures.forms if form}
     imagined = {form_of_one(name) for source in sources for name in source.imagined}
     answers = {
         q.answer for source in sources for asked in source.pictures.asked for q in asked if q.kind not in CAPTIONS
     }
-    return Words(tokenizer, rows, {*forms, *imagined, *ANY_SCENE}, answers | {"yes", "no"}, anywhere=anywhere)
+    return Words(tokenizer, rows, {*forms, *imagined, *ANY_SCENE}, answers | {"yes", "no"}, on_grid=on_grid)
 
 
 def draw(rng: random.Random, sources: Sequence[Source], count: int) -> list[Drawn]:

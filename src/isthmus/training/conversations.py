@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from isthmus.data.example import Example
 from isthmus.data.instructions import instruct
 from isthmus.data.mixture import Draw, Mixture
-from isthmus.errors import InputError
+from isthmus.errors import InputError, PictureError
 from isthmus.images.open import picture_of
 from isthmus.images.views import Picture
 from isthmus.messages import Message
@@ -19,7 +19,8 @@ from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.sequence import Sample, build
 from isthmus.vlm.template import TextPiece
 
-Encode: TypeAlias = Callable[[Sequence[Picture]], Features]
+Encode: TypeAlias = Callable[[Sequence[Any]], Features]
+"""Of opened pictures; a FeatureCache's also of paths and bytes, which it does not open if it knows them."""
 Vary: TypeAlias = Callable[[Picture, str], Picture]
 """A picture as it may look too. The text is a seed: equal ones give equal pictures."""
 OPENING = 4
@@ -28,9 +29,11 @@ OPENING = 4
 
 @dataclass(frozen=True)
 class _Opened:
+    """`pictures`: opened, or as they are where the encoder opens them."""
+
     draw: Draw
     messages: tuple[Message, ...]
-    pictures: tuple[Picture, ...]
+    pictures: tuple[Any, ...]
 
 
 class ConversationBatches:
@@ -47,12 +50,13 @@ class ConversationBatches:
         mixture: Mixture,
         size: int,
         *,
-        encode: Encode | None = None,
+        cached: Encode | None = None,
         vary: Vary | None = None,
     ) -> None:
-        """`encode`: in place of the model's own, a FeatureCache's. `vary`: augmentation of what is trained on."""
+        """`cached`: a FeatureCache's encode, which opens what it does not know. `vary`: augmentation of what is trained
+        on; what varies is not cached."""
         self._model, self._mixture, self._size, self._vary = model, mixture, size, vary
-        self._encode = encode or model.encode
+        self._cached = cached if vary is None else None
         self._threads = ThreadPoolExecutor(OPENING, thread_name_prefix="opening")
         self._ahead: deque[tuple[dict[str, Any], list[Draw], list[Future[_Opened]]]] = deque()
 
@@ -61,8 +65,7 @@ class ConversationBatches:
             self._draw()
         _, draws, opening = self._ahead.popleft()
         self._ahead.clear()
-        opened = [self._usable(draw, future) for draw, future in zip(draws, opening, strict=True)]
-        batch = self._laid_out(opened)
+        batch = self._laid_out([self._usable(draw, future) for draw, future in zip(draws, opening, strict=True)])
         self._draw()
         return batch
 
@@ -80,6 +83,8 @@ class ConversationBatches:
 
     def _open(self, draw: Draw) -> _Opened:
         example = instruct(draw.example, seed=self._mixture.seed, epoch=draw.epoch)
+        if self._cached is not None:
+            return _Opened(draw, example.messages, sources_of(example))
         pictures = opened(example, self._model)
         if self._vary is not None:
             pictures = tuple(
@@ -102,26 +107,33 @@ class ConversationBatches:
             except InputError as another:
                 error = another
 
-    def _laid_out(self, opened: list[_Opened]) -> Conversations:
+    def _laid_out(self, batch: list[_Opened]) -> Conversations:
         while True:
-            samples, features, errors = laid_out(
-                self._model, [(each.messages, each.pictures) for each in opened], self._encode
-            )
+            conversations = [(each.messages, each.pictures) for each in batch]
+            try:
+                samples, features, errors = laid_out(self._model, conversations, self._cached or self._model.encode)
+            except PictureError:
+                samples, features, errors = [], None, _damaged(conversations)
             if not errors:
-                return Conversations(tuple(samples), features, tuple(each.draw.example.place for each in opened))
+                return Conversations(tuple(samples), features, tuple(each.draw.example.place for each in batch))
             for at, error in errors.items():
-                opened[at] = self._instead(opened[at].draw, error)
+                batch[at] = self._instead(batch[at].draw, error)
+
+
+def sources_of(example: Example) -> tuple[Any, ...]:
+    """Its pictures in reading order, as the record names them."""
+    return tuple(part.source for said in example.messages for part in said.pictures)
 
 
 def opened(example: Example, model: VisionLanguageModel) -> tuple[Picture, ...]:
     """An example's pictures in reading order. Raises PictureError."""
     at_least = model.encoder.fit.at_least
-    return tuple(picture_of(part.source, at_least=at_least) for said in example.messages for part in said.pictures)
+    return tuple(picture_of(source, at_least=at_least) for source in sources_of(example))
 
 
 def laid_out(
     model: VisionLanguageModel,
-    conversations: Sequence[tuple[Sequence[Message], Sequence[Picture]]],
+    conversations: Sequence[tuple[Sequence[Message], Sequence[Any]]],
     encode: Encode,
 ) -> tuple[list[Sample], Features | None, dict[int, InputError]]:
     """Samples of conversations with their pictures, the features of all pictures in one batch (None: of none), and by
@@ -141,6 +153,18 @@ def laid_out(
         except InputError as error:
             errors[at] = error
     return samples, features, errors
+
+
+def _damaged(conversations: Sequence[tuple[Sequence[Message], Sequence[Any]]]) -> dict[int, InputError]:
+    """By index, whose pictures cannot be opened."""
+    errors: dict[int, InputError] = {}
+    for at, (_, pictures) in enumerate(conversations):
+        try:
+            for source in pictures:
+                picture_of(source, at_least=1)
+        except PictureError as error:
+            errors[at] = error
+    return errors
 
 
 def text_sample(model: VisionLanguageModel, messages: Sequence[Message]) -> Sample:

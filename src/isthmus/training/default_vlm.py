@@ -183,7 +183,7 @@ def train_vlm(recipe: VlmRecipe, out: Path, *, quiet: bool = False) -> dict[str,
             question_tokenizer=question_tokenizer_of(connector, language.tokenizer),
         )
 
-    words = words_of(language.tokenizer, rows, sources, anywhere=isinstance(seeing, MlpConnector))
+    words = words_of(language.tokenizer, rows, sources, on_grid=isinstance(seeing, MlpConnector))
     speaking: nn.Module = seeing
     if recipe.words is not None:
         speaking = AlignConnector(words.table, seeing)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +20,7 @@ from isthmus.machine import machine
 from isthmus.training.answering import AnsweringTask
 from isthmus.training.augment import vary
 from isthmus.training.conversations import ConversationBatches, Encode, laid_out, opened
+from isthmus.training.feature_cache import FeatureCache
 from isthmus.training.held_out import split
 from isthmus.training.loop import Ended, LoopSettings, train
 from isthmus.training.policy import require_unchanged, sealed
@@ -60,21 +61,19 @@ def tune(
     *,
     resume: bool = False,
     device: str | torch.device | None = None,
-    encode: Callable[[VisionLanguageModel], Encode] | None = None,
     quiet: bool = False,
 ) -> Tuned:
     """Follows the recipe and writes the trained model to `out`, where `load_vlm` finds it.
 
-    `encode`: for a model, what stands in for its own encoding (a FeatureCache's). Raises as `load_vlm`, `open_data` and
-    `loop.train`; InputError where `out` holds a model or a training of another recipe; CorruptPart where something
-    frozen changed.
+    Raises as `load_vlm`, `open_data` and `loop.train`; InputError where `out` holds a model or a training of another
+    recipe; CorruptPart where something frozen changed.
     """
     place = device or _device()
     _begin(recipe, out, resume=resume)
     sources = open_sources(recipe)
     model = load_vlm(recipe.start, device=place)
-    encoding = encode(model) if encode is not None else model.encode
-    judge = Judge(model, sources, encoding, seed=recipe.seed)
+    cached = FeatureCache.open(None, model.encoder).encode if recipe.cache else None
+    judge = Judge(model, sources, cached or model.encode, seed=recipe.seed)
     state = PartialState()
     before = judge()
     report = Report(out / "bad_records.jsonl" if state.is_main_process else None)
@@ -100,7 +99,7 @@ def tune(
             model,
             mixture,
             stage.batch,
-            encode=encoding if stage.augmentation is None else model.encode,
+            cached=cached,
             vary=None if stage.augmentation is None else vary(stage.augmentation),
         )
         ended[stage.name] = train(

@@ -13,7 +13,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 
 @dataclass(frozen=True)
 class DataEntry:
-    """`path`: whatever `data.open.open_data` takes, None where it is given on the command line; `form`, `folder`, `annotations`, `split`, `streaming` as there."""
+    """`path`: whatever `data.open.open_data` takes, None where it is given on the command line; `form`, `folder`,
+    `annotations`, `split`, `streaming` as there."""
 
     __pydantic_config__ = STRICT
     path: Annotated[str, Field(min_length=1)] | None

@@ -5,12 +5,14 @@ Each of its tokens, a mixture of words (AlignConnector), is to be one word of a 
 from which it learns to answer in few steps; and a step of this costs no language model at all. All words are guessed at
 once, as in Gu et al., 2018, and a form has every word where it belongs whatever the others are.
 
-A connector that keeps the encoder's grid has no say in where a token stands. It learns to say each name and colour of
-the form in some token or other, and nothing else: words of captions, found in regions (Fang et al., 2015).
+A connector that keeps the encoder's grid has no say in where a token stands. It learns to say each name, number and
+colour of the form in some token where the thing is, as far as the form says where, or in an overview; and nothing else:
+words of captions, found in regions (Fang et al., 2015).
 
 Notation: B pictures, M connector tokens, W words, D width of the language model.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -50,11 +52,11 @@ class Words:
         forms: Iterable[Form],
         answers: Iterable[str] = (),
         *,
-        anywhere: bool = False,
+        on_grid: bool = False,
     ) -> None:
         """`rows` [V, D]: the language model's embeddings, by the ids of its tokenizer. `answers`: what else is said.
-        `anywhere`: tokens stand in the grid's order, and `loss` does not ask for a form's."""
-        self._tokenizer, self._anywhere = tokenizer, anywhere
+        `on_grid`: tokens are a DepthsEncoder's overviews and cells, in this order, and `loss` asks for no form."""
+        self._tokenizer, self._on_grid = tokenizer, on_grid
         self._pause: int = self._tokenizer(PAUSE)["input_ids"][0]
         self._comma: int = self._tokenizer(",")["input_ids"][0]
         self._known: dict[str, list[int]] = {}
@@ -98,10 +100,10 @@ class Words:
 
     def loss(self, scores: Tensor, forms: Sequence[Form]) -> Tensor:
         """Cross entropy of scores [B, M, W], each token's over all words. What has no token is not asked for; what a
-        token says behind the form hardly counts. `anywhere`: of each token that it is one of the names' and colours'
-        words, or a pause; and of each such word that one token or another says it (noisy or)."""
-        if self._anywhere:
-            return self._loss_anywhere(scores, forms)
+        token says behind the form hardly counts. `on_grid`: of each token that it says what is there, or, of a cell, a
+        pause; and of each word that one of the tokens where its thing is, or an overview, says it (noisy or)."""
+        if self._on_grid:
+            return self._loss_on_grid(scores, forms)
         laid = [self.laid_out(form) for form in forms]
         m = scores.shape[1]
         targets = _fitted(torch.tensor([[self._place[id_] for id_ in ids] for ids, _ in laid]), m, 0)
@@ -109,20 +111,32 @@ class Words:
         apart = F.cross_entropy(scores.flatten(0, 1), targets.flatten().to(scores.device), reduction="none")
         return (apart * weights.flatten()).sum() / weights.sum()
 
-    def _loss_anywhere(self, scores: Tensor, forms: Sequence[Form]) -> Tensor:
-        named = torch.zeros(len(forms), scores.shape[-1], dtype=torch.bool)
-        for row, form in zip(named, forms, strict=True):
+    def _loss_on_grid(self, scores: Tensor, forms: Sequence[Form]) -> Tensor:
+        side = math.isqrt(scores.shape[1] - OVERVIEWS)
+        named = torch.zeros(scores.shape, dtype=torch.bool)  # what each token may say
+        asked: list[tuple[int, int, Tensor]] = []  # picture, word, the tokens one of which is to say it
+        for at, form in enumerate(forms):
             for line in form:
-                row[[self._place[id_] for id_ in self._said(line)]] = True
-        named = named.to(scores.device)
-        chances = scores.float().log_softmax(-1)
+                cells = _cells(line, side)
+                for id_ in self._said(line):
+                    named[at, cells, self._place[id_]] = True
+                    asked.append((at, self._place[id_], cells))
+        told = named.any(-1)
         fitting = named.clone()
-        fitting[:, 0] = True
-        beside = -chances.masked_fill(~fitting[:, None], -torch.inf).logsumexp(-1).mean()
+        fitting[..., 0] |= ~named[:, :1].any(-1) | (torch.arange(scores.shape[1]) >= OVERVIEWS)
+        chances = scores.float().log_softmax(-1)
+        beside = -chances.masked_fill(~fitting.to(scores.device), -torch.inf).logsumexp(-1)
+        weights = torch.where(told, 1.0, PAUSES).to(scores.device)
+        loss = (beside * weights).sum() / weights.sum()
+        if not asked:
+            return loss
+        pictures = torch.tensor([picture for picture, _, _ in asked])
+        words = torch.tensor([word for _, word, _ in asked])
+        here = torch.stack([cells for _, _, cells in asked]).to(scores.device)
+        said = chances[pictures, :, words].exp().clamp(max=SURE) * here
         # no token says it: the product of 1 - p, in logarithms
-        unsaid = torch.log1p(-chances.exp().clamp(max=SURE)).sum(1)
-        said = torch.log(-torch.expm1(unsaid.clamp(max=-TINY)))
-        return beside - said[named].mean() if named.any() else beside
+        unsaid = torch.log1p(-said).sum(1)
+        return loss - torch.log(-torch.expm1(unsaid.clamp(max=-TINY))).mean()
 
     def _said(self, line: Line) -> list[int]:
         """The ids of what may stand anywhere: a number of several, a colour, a name."""
@@ -148,6 +162,18 @@ class Words:
         if text not in self._known:
             self._known[text] = self._tokenizer(f" {text}")["input_ids"]
         return self._known[text]
+
+
+def _cells(line: Line, side: int) -> Tensor:
+    """[OVERVIEWS + side²] bool: the tokens that may tell of the line's thing: the overviews, and of the cells those of
+    its place, or all where it is unknown or the thing is not alone."""
+    down, across = torch.meshgrid(torch.arange(side) * 3 // side, torch.arange(side) * 3 // side, indexing="ij")
+    inside = torch.ones(side, side, dtype=torch.bool)
+    if line.place not in ("", UNKNOWN) and line.number == NUMBERS[1]:
+        row = 0 if "top" in line.place else 2 if "bottom" in line.place else 1
+        column = 0 if "left" in line.place else 2 if "right" in line.place else 1
+        inside = (down == row) & (across == column)
+    return torch.cat([torch.ones(OVERVIEWS, dtype=torch.bool), inside.flatten()])
 
 
 def _fitted(rows: Tensor, m: int, filler: float) -> Tensor:
