@@ -185,11 +185,9 @@ def test_damage_inside_a_parquet_is_said_while_it_is_streamed(tmp_path: Path) ->
     content = bytearray(path.read_bytes())
     content[at : at + 20] = b"\xff" * 20
     path.write_bytes(content)
-    read = []
-    with pytest.raises(InputError, match=r"x.parquet cannot be read"):
-        for each in open_parquet(path, streaming=True):  # type: ignore[union-attr]
-            read.append(each)
-    assert texts(read)[:2] == ["a", "b"]
+    with pytest.raises(InputError, match=r"x.parquet cannot be read") as raised:
+        list(open_parquet(path, streaming=True))  # type: ignore[call-overload]
+    assert len(str(raised.value).splitlines()) == 1
 
 
 def test_without_the_network_a_hubs_name_takes_one_line() -> None:
