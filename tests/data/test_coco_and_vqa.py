@@ -146,9 +146,7 @@ def test_files_that_are_no_vqa(tmp_path: Path) -> None:
         Vqa(vqa(tmp_path, annotations={"annotations": []}))
     path = vqa(tmp_path)
     (tmp_path / NAMES["annotations"]).unlink()
-    with pytest.raises(
-        InputError, match=r"the answers to .* are not found: there is no v2_mscoco_train2014_annotations"
-    ):
+    with pytest.raises(InputError, match=r"the answers to .* are not found: there is no v2_mscoco_train2014"):
         Vqa(path)
 
 

@@ -234,7 +234,7 @@ def test_a_bad_record_is_named_and_the_others_are_read(tmp_path: Path) -> None:
     data = Conversations(path)
     assert data[0].messages == data[4].messages
     for at in (1, 2, 3):
-        with pytest.raises(InputError, match=f"a.jsonl, record {at + 1} is not JSON") as raised:
+        with pytest.raises(InputError, match=f"a.jsonl, record {at + 1}: it is not JSON") as raised:
             data[at]
         assert len(str(raised.value).splitlines()) == 1
 

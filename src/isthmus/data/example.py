@@ -60,6 +60,19 @@ class Stream(Protocol):
         """The next Example is the one that would have followed `state`."""
 
 
-def named(place: str, error: InputError) -> InputError:
+class RecordError(InputError):
+    """A record that cannot be used, which `place` names; its text begins with it."""
+
+    def __init__(self, place: str, what: str, *, why: str = "", todo: str = "") -> None:
+        super().__init__(f"{place}: {what}", why=why, todo=todo)
+        self.place = place
+
+
+def named(place: str, error: InputError) -> RecordError:
     """The same complaint with the record's place in front."""
-    return InputError(f"{place}: {error.what}", why=error.why, todo=error.todo)
+    return RecordError(place, error.what, why=error.why, todo=error.todo)
+
+
+def bad_record(source: Examples, at: int, error: InputError) -> Bad:
+    """What a source raised at an index, as a record."""
+    return Bad(error.place if isinstance(error, RecordError) else f"{source.name}[{at}]", error)

@@ -1,6 +1,6 @@
 """JSON and JSON-lines files of any size: where each record stands, and one record at a time.
 
-A gigabyte of JSON is five of Python objects, in every process. What is kept here is 16 bytes a record.
+A gigabyte of JSON is five of Python objects, in every process. What is kept here is 24 bytes a record.
 """
 
 import json
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from isthmus.data.example import RecordError
 from isthmus.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
@@ -46,7 +47,7 @@ class JsonRecords:
         except OSError as error:
             raise InputError(f"{self.path} cannot be read", why=error.strerror or str(error)) from None
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{self.place(at)} is not JSON", why=str(error)) from None
+            raise RecordError(self.place(at), "it is not JSON", why=str(error)) from None
 
     def _index_lines(self) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from isthmus.data.chance import permuted, uniform
 from isthmus.data.endless import Endless
-from isthmus.data.example import Bad, Example, Examples, Stream
+from isthmus.data.example import Bad, Example, Examples, Stream, bad_record
 from isthmus.data.report import Report
 from isthmus.errors import InputError
 
@@ -148,7 +148,7 @@ class Mixture:
             try:
                 return Draw(source[index], which, turn, index, epoch)
             except InputError as error:
-                self._note(which, index, Bad(f"{source.name}[{index}]", error))
+                self._note(which, index, bad_record(source, index, error))
         why = next((str(bad.error) for name, bad in self.report.first if name == source.name), "")
         raise InputError(f"{source.name} has no usable record", why=why)
 

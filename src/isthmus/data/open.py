@@ -22,7 +22,13 @@ EXPECTED = (
     "give a .json or .jsonl file (conversations, COCO captions, VQA v2), a .csv or .tsv table, a folder of pictures "
     "with captions, parquet, a folder of save_to_disk, .tar shards, or OWNER/NAME on the hub"
 )
-STREAMED = ("parquet", "hub", "shards")
+TAKEN = {
+    "streaming": ("parquet", "hub", "shards"),
+    "split": ("parquet", "saved", "hub"),
+    "annotations": ("vqa",),
+    "folder": ("conversations", "coco", "vqa", "table", "parquet", "saved", "hub"),
+}
+"""Arguments that mean something for some forms alone."""
 ELSEWHERE = re.compile(r"pipe:|[a-z][a-z0-9+]+://")
 HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 HEAD = 1 << 16
@@ -50,10 +56,11 @@ def open_data(
     if form is not None and form not in FORMS:
         raise InputError(f"there is no form {form!r} of data", todo=f"forms are {', '.join(FORMS)}")
     known = form or _form_of(where)
-    if streaming and known not in STREAMED:
-        raise InputError(
-            f"{where} is not read by streaming", why="any of its records can be read at any time", todo="leave it out"
-        )
+    given = {"streaming": streaming, "split": split, "annotations": annotations, "folder": folder}
+    for name, forms in TAKEN.items():
+        if given[name] and known not in forms:
+            what = f"{where} is read as {known}, which takes no {name}"
+            raise InputError(what, todo=f"{name} is for {', '.join(forms)}")
     path = Path(where)
     match known:
         case "conversations":

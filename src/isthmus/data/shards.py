@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,10 +94,12 @@ class _Index:
                     file.seek(int(offset))
                     with tarfile.open(fileobj=file, mode="r:") as tar:
                         member = tar.next()
-                        content = tar.extractfile(member).read() if member else b""  # type: ignore[union-attr]
-                    if member and (found := key_and_suffix(member.name)):
+                        opened = tar.extractfile(member) if member else None
+                        found = key_and_suffix(member.name) if member else None
+                        if opened is None or found is None:
+                            raise tarfile.ReadError(f"there is no member at byte {offset}")
                         key = found[0]
-                        members[found[1]] = content
+                        members[found[1]] = opened.read()
         except (OSError, tarfile.TarError) as error:
             raise InputError(f"{self.path} cannot be read", why=str(error), todo="has it changed?") from None
         return key, members
@@ -112,7 +115,7 @@ def _kept_index(path: Path) -> _Index:
     try:
         with np.load(kept, allow_pickle=False) as read:
             return _Index(path, read["offsets"], read["ends"], int(read["sound"]))
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         pass  # not looked through yet, or half of an index
     index = _look_through(path)
     try:
@@ -127,7 +130,7 @@ def _look_through(path: Path) -> _Index:
     samples: dict[str, list[int]] = {}
     with path.open("rb") as file:
         size = path.stat().st_size
-        _check_plain(file, path, size)
+        _check_plain(file, path)
         sound, at = -1, 0
         try:
             tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115  it only reads `file`, which is closed here
@@ -148,7 +151,7 @@ def _look_through(path: Path) -> _Index:
     return _Index(path, np.array(offsets, dtype=np.uint64), ends, sound)
 
 
-def _check_plain(file: BinaryIO, path: Path, size: int) -> None:
+def _check_plain(file: BinaryIO, path: Path) -> None:
     head = file.read(BLOCK)
     file.seek(0)
     packed = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -157,7 +160,7 @@ def _check_plain(file: BinaryIO, path: Path, size: int) -> None:
             f"{path} is compressed with {found} and cannot be read in any order",
             todo="decompress it to a plain .tar (pictures are compressed already), or read it with streaming",
         )
-    if size and head[257:262] != b"ustar" and head.strip(b"\0"):
+    if len(head) == BLOCK and head[257:262] != b"ustar" and head.strip(b"\0"):
         raise InputError(f"{path} is no tar", todo="give the .tar files of a webdataset")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from isthmus.data.example import Bad, Example, Examples, Stream
+from isthmus.data.example import Bad, Example, Examples, Stream, bad_record
 from isthmus.errors import InputError, PictureError
 from isthmus.images.open import picture_of
 from isthmus.progress import SILENT, Progress
@@ -89,7 +89,7 @@ def records_of(source: Examples | Stream, limit: int) -> Iterator[Example | Bad]
         try:
             yield source[at]
         except InputError as error:
-            yield Bad(f"{source.name}[{at}]", error)
+            yield bad_record(source, at, error)
 
 
 def _opened(example: Example, counts: Counter[str]) -> Bad | None:

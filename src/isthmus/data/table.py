@@ -55,20 +55,22 @@ def _rows(path: Path, columns: Columns) -> list[tuple[int, dict[str, Any] | Inpu
     separator, header = _separator(lines[0].rstrip("\r"), path, columns)
     reader = csv.reader((line + "\n" for line in lines), delimiter=separator, skipinitialspace=True, strict=True)
     found: list[tuple[int, dict[str, Any] | InputError]] = []
-    start = 1
-    try:
-        for cells in reader:
-            line, start = start, reader.line_num + 1
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not header:
-                header = [PICTURE[0], TEXT[0]]
-            elif line == 1:
-                continue
-            found.append((line, _row(header, cells)))
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}, cannot be read", why=str(error)) from None
-    return found
+    behind = 0
+    while True:
+        line = behind + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            if "end of data" in str(error):
+                raise InputError(f"{path}, line {line}: a quote is never closed", todo="close or double it") from None
+            cells = []
+            found.append((line, InputError("the row cannot be read", why=str(error), todo="double quotes in quotes")))
+        behind = reader.line_num
+        if cells is None:
+            return found
+        if not any(cell.strip() for cell in cells) or (header and line == 1):
+            continue
+        found.append((line, _row(header or [PICTURE[0], TEXT[0]], cells)))
 
 
 def _row(header: list[str], cells: list[str]) -> dict[str, Any] | InputError:
@@ -85,6 +87,8 @@ def _separator(first: str, path: Path, columns: Columns) -> tuple[str, list[str]
     """What separates the cells, and the columns' names; [] where the first row is a row like all others."""
     cut = {mark: _cells(first, mark) for mark in SEPARATORS}
     for mark, cells in cut.items():
+        while cells and not cells[-1]:
+            cells.pop()
         names = {cell.casefold() for cell in cells}
         if names & {name.casefold() for name in columns.all} and len(cells) > 1:
             return mark, cells
