@@ -54,7 +54,7 @@ STAGES = {
     "second": "stage 2: all of it, by the same loss",
 }
 LLAVA = {
-    "words": "words: its tokens say, anywhere, what there is and its colour (no language model)",
+    "words": "words: its tokens say what there is, how many and its colour, where it is (no language model)",
     "first": "align: all of it, by the language model's loss on captions",
     "second": "instruct: all of it, by the same loss on answers",
 }

@@ -127,37 +127,58 @@ def test_a_name_is_spelled_where_a_form_has_it(words: Words) -> None:
     assert words.spelled([""]).tolist() == [[0] * ROOM[3]]
 
 
+SIDE = 6
+TOP_RIGHT = (Line("", "one", "", "o", "top right"),)
+SOMEWHERE = (Line("", "one", "", "o", UNKNOWN),)
+
+
 @pytest.fixture
-def anywhere() -> Words:
-    return Words(ByteTokenizer(), ROWS, [CAT, OX], anywhere=True)
+def on_grid() -> Words:
+    return Words(ByteTokenizer(), ROWS, [TOP_RIGHT, OX], on_grid=True)
 
 
-def grid(words: Words, said: str) -> Tensor:
-    """[1, tokens, W]: each token surely says one letter."""
+def grid(words: Words, overviews: str, cells: dict[tuple[int, int], str]) -> Tensor:
+    """[1, 2 + SIDE², W]: each token surely says one letter; cells by row and column, others pause."""
+    said = overviews + "".join(cells.get((row, column), "\n") for row in range(SIDE) for column in range(SIDE))
     return scores(words, embeddings(said)[None])
 
 
-def test_anywhere_a_word_is_said_is_right_and_often_as_right_as_once(anywhere: Words) -> None:
-    for said in ("\n ox\n", "xo \n\n", "oxxx ", " ooox"):
-        assert anywhere.loss(grid(anywhere, said), [OX]) < 0.01, said
+def test_on_a_grid_words_are_right_where_the_thing_is_and_often_as_right_as_once(on_grid: Words) -> None:
+    for cells in ({(0, 4): " ", (1, 5): "o"}, {(0, 4): "o", (0, 5): "o", (1, 4): " ", (1, 5): " "}):
+        assert on_grid.loss(grid(on_grid, " o", cells), [TOP_RIGHT]) < 0.01
+    assert on_grid.loss(grid(on_grid, "o ", {(3, 2): "o", (0, 0): " "}), [SOMEWHERE]) < 0.01
 
 
-@pytest.mark.parametrize(("said", "wrong"), [(" o\n\n\n", "the x is missing"), (" oxc\n", "there is no c")])
-def test_anywhere_what_is_missing_costs_and_what_is_not_there(anywhere: Words, said: str, wrong: str) -> None:
-    assert anywhere.loss(grid(anywhere, said), [OX]) > 0.3, wrong
+@pytest.mark.parametrize(
+    ("overviews", "cells", "wrong"),
+    [
+        (" o", {(0, 4): " "}, "no cell says o"),
+        (" o", {(0, 4): " ", (3, 5): "o"}, "o is said where it is not"),
+        ("  ", {(0, 4): " ", (1, 5): "o"}, "no overview says o"),
+        ("\no", {(0, 4): " ", (1, 5): "o"}, "an overview pauses"),
+        (" o", {(0, 4): " ", (1, 5): "o", (1, 4): "x"}, "there is no x"),
+    ],
+)
+def test_on_a_grid_what_is_missing_costs_and_what_is_not_there(
+    on_grid: Words, overviews: str, cells: dict[tuple[int, int], str], wrong: str
+) -> None:
+    assert on_grid.loss(grid(on_grid, overviews, cells), [TOP_RIGHT]) > 0.2, wrong
 
 
-@given(seed=st.integers(0, 1000), tokens=st.integers(1, 12), sharp=st.floats(0, 200))
-def test_anywhere_the_order_of_tokens_is_nothing_and_gradients_are_finite(seed: int, tokens: int, sharp: float) -> None:
-    words = Words(ByteTokenizer(), ROWS, [CAT, OX], anywhere=True)
+@given(seed=st.integers(0, 1000), side=st.integers(1, 4), sharp=st.floats(0, 200))
+def test_on_a_grid_gradients_are_finite_and_where_nobody_knows_the_order_of_cells_is_nothing(
+    seed: int, side: int, sharp: float
+) -> None:
+    words = Words(ByteTokenizer(), ROWS, [SOMEWHERE, OX], on_grid=True)
     torch.manual_seed(seed)
-    made = (torch.randn(2, tokens, len(words.ids)) * sharp).requires_grad_()
-    loss = words.loss(made, [CAT, OX])
+    made = (torch.randn(2, 2 + side**2, len(words.ids)) * sharp).requires_grad_()
+    loss = words.loss(made, [SOMEWHERE, OX])
     loss.backward()
     assert loss >= 0 and made.grad.isfinite().all()  # type: ignore[union-attr]
-    shuffled = made[:, torch.randperm(tokens)]
-    torch.testing.assert_close(words.loss(shuffled, [CAT, OX]), loss, atol=1e-4, rtol=1e-4)
+    shuffled = made[:, torch.cat([torch.randperm(2), 2 + torch.randperm(side**2)])]
+    torch.testing.assert_close(words.loss(shuffled, [SOMEWHERE, OX]), loss, atol=1e-4, rtol=1e-4)
 
 
-def test_anywhere_where_nothing_is_known_to_be_there_nothing_is_to_be_said(anywhere: Words) -> None:
-    assert anywhere.loss(grid(anywhere, "\n\n"), [()]) < 0.01 < anywhere.loss(grid(anywhere, "\no"), [()])
+def test_on_a_grid_where_nothing_is_known_to_be_there_nothing_is_to_be_said(on_grid: Words) -> None:
+    nothing, something = grid(on_grid, "\n\n", {}), grid(on_grid, "\n\n", {(2, 2): "o"})
+    assert on_grid.loss(nothing, [()]) < 0.01 < on_grid.loss(something, [()])

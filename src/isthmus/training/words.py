@@ -6,8 +6,8 @@ from which it learns to answer in few steps; and a step of this costs no languag
 once, as in Gu et al., 2018, and a form has every word where it belongs whatever the others are.
 
 A connector that keeps the encoder's grid has no say in where a token stands. It learns to say each name, number and
-colour of the form in some token where the thing is, as far as the form says where, or in an overview; and nothing else:
-words of captions, found in regions (Fang et al., 2015).
+colour of the form in some token where the thing is, as far as the form says where, and in an overview; and nothing
+else: words of captions, found in regions (Fang et al., 2015).
 
 Notation: B pictures, M connector tokens, W words, D width of the language model.
 """
@@ -101,7 +101,7 @@ class Words:
     def loss(self, scores: Tensor, forms: Sequence[Form]) -> Tensor:
         """Cross entropy of scores [B, M, W], each token's over all words. What has no token is not asked for; what a
         token says behind the form hardly counts. `on_grid`: of each token that it says what is there, or, of a cell, a
-        pause; and of each word that one of the tokens where its thing is, or an overview, says it (noisy or)."""
+        pause; and of each word that an overview says it, and one of the cells where its thing is (noisy or)."""
         if self._on_grid:
             return self._loss_on_grid(scores, forms)
         laid = [self.laid_out(form) for form in forms]
@@ -133,13 +133,15 @@ class Words:
         pictures = torch.tensor([picture for picture, _, _ in asked])
         words = torch.tensor([word for _, word, _ in asked])
         here = torch.stack([cells for _, _, cells in asked]).to(scores.device)
-        said = chances[pictures, :, words].exp().clamp(max=SURE) * here
-        # no token says it: the product of 1 - p, in logarithms
-        unsaid = torch.log1p(-said).sum(1)
-        return loss - torch.log(-torch.expm1(unsaid.clamp(max=-TINY))).mean()
+        said = chances[pictures, :, words].exp().clamp(max=SURE)
+        for tokens in (slice(0, OVERVIEWS), slice(OVERVIEWS, None)):
+            # no token says it: the product of 1 - p, in logarithms
+            unsaid = torch.log1p(-(said * here)[:, tokens]).sum(1)
+            loss = loss - torch.log(-torch.expm1(unsaid.clamp(max=-TINY))).mean() / 2
+        return loss
 
     def _said(self, line: Line) -> list[int]:
-        """The ids of what may stand anywhere: a number of several, a colour, a name."""
+        """The ids of what cells may say: a number of several, a colour, a name."""
         number = "" if line.number == NUMBERS[1] else line.number
         return [
             id_
