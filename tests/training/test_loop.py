@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -77,8 +78,11 @@ def test_a_signal_ends_the_step_and_keeps_it(tmp_path, name):
 def run(out: Path, *more: str, ranks: int = 1, **environment: str) -> list[dict[str, object]]:
     """What the first rank says, having run to the end."""
     started = []
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     for rank in range(ranks):
-        own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 29511}
+        own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         joint = {key: str(each) for key, each in own.items()} if ranks > 1 else {}
         env = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", **joint, **environment}
         command = [sys.executable, "-m", "tests.training.toy", str(out), str(STEPS), *more]

@@ -186,7 +186,7 @@ def test_regions_follow_the_tiles(ours: VisionLanguageModel) -> None:
         assert line[-1].region[2] == pytest.approx(70, abs=0.1)
         assert line[0].region[1] < 40, "no row lies in the padding alone"
         assert line[0].region[3] > 0
-    assert "picture 0: end of a row" in inspect(ours, [user(A, "what?")]).table()
+    assert "picture 0: a learned token" in inspect(ours, [user(A, "what?")]).table()
 
 
 def test_every_parameter_of_the_connector_learns_and_nothing_else(ours: VisionLanguageModel) -> None:

@@ -31,7 +31,7 @@ Region = tuple[float, float, float, float]
 class Row:
     """One token. `id` and `text` are of a word's token, `picture` and `region` of a picture's; `label`: trained on.
 
-    A picture's token without a region is the learned end of a row.
+    A picture's token without a region was learned: the end of a row, a soft prompt.
     """
 
     index: int
@@ -148,6 +148,6 @@ def _shown(row: Row) -> str:
     if row.picture is None:
         return repr(row.text)
     if row.region is None:
-        return f"picture {row.picture}: end of a row"
+        return f"picture {row.picture}: a learned token"
     left, top, right, bottom = row.region
     return f"picture {row.picture}: {left:.0f},{top:.0f} to {right:.0f},{bottom:.0f}"
