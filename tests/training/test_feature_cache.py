@@ -20,7 +20,7 @@ from PIL import Image
 from isthmus.errors import CorruptPart, FitMismatch, InputError, MissingPart, PictureError
 from isthmus.images.fits import Native
 from isthmus.images.open import picture_of
-from isthmus.training.feature_cache import FeatureCache, Usage, Verified, evict, keys, usage, verify
+from isthmus.training.feature_cache import FeatureCache, Usage, Verified, evict, keys, shards, usage, verify
 from isthmus.training.feature_cache.folder import LAYOUT
 from isthmus.training.feature_cache.shards import INDEX, PAYLOAD
 from isthmus.vision.features import Features
@@ -56,7 +56,7 @@ def opened(folder: Path, encoder: Any = None, *args: Any, **settings: Any) -> Fe
     encoder = encoder or Patches()
     said: list[str] = []
     cache = FeatureCache.open(folder, encoder, *args, **{"leave_free": 0, "say": said.append, **settings})
-    cache.said = said  # type: ignore[attr-defined]
+    cache.said = said
     if isinstance(encoder, Patches):
         encoder.batches.clear()
     return cache
@@ -110,16 +110,16 @@ def test_every_epoch_sees_the_same_numbers_whatever_they_are_kept_in(
     assert equal(first, second)
     assert equal(first, replace(exact, tokens=exact.tokens.to(kept).to(computed)))
     narrower = kept != computed and kept != torch.float32
-    assert len(cache.said) == narrower  # type: ignore[attr-defined]
+    assert len(cache.said) == narrower
 
 
 def test_what_a_narrow_dtype_loses_is_said(folder: Path) -> None:
-    assert opened(folder / "b", None, torch.bfloat16).said == [  # type: ignore[attr-defined]
+    assert opened(folder / "b", None, torch.bfloat16).said == [
         "features are kept as bfloat16, not float32: a number changes by up to 1/256 of itself"
     ]
     assert (
         "by up to 1/2048 of itself, one below 6e-05 by up to 3e-08" in opened(folder / "h", None, torch.float16).said[0]
-    )  # type: ignore[attr-defined]
+    )
 
 
 def test_tokens_that_a_dtype_cannot_hold_are_refused(folder: Path) -> None:
@@ -173,6 +173,17 @@ def test_reading_copies_nothing_to_the_processor(folder: Path, monkeypatch: pyte
     cache.encode(PICTURES)
 
 
+def test_other_defaults_of_torch_do_not_matter(folder: Path) -> None:
+    cache = opened(folder)
+    exact = cache.encode(PICTURES)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            assert equal(cache.encode(PICTURES), exact)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_no_pictures_are_the_encoders_business(folder: Path) -> None:
     with pytest.raises(InputError, match="nothing to encode"):
         opened(folder, models.encoder()).encode([])
@@ -190,9 +201,9 @@ def test_what_is_missing_is_encoded_in_one_batch_in_order(folder: Path) -> None:
     cache = opened(folder, encoder)
     cache.encode([PICTURES[2]])
     seen: list[int] = []
-    encoder.fit = lambda picture: seen.append(picture.width) or Patches().fit(picture)  # type: ignore
-    encoder.fit.at_least = None  # type: ignore
-    encoder.fit.fingerprint = Patches().fit.fingerprint  # type: ignore
+    encoder.fit = lambda picture: seen.append(picture.width) or Patches().fit(picture)
+    encoder.fit.at_least = None
+    encoder.fit.fingerprint = Patches().fit.fingerprint
     cache.encode([PICTURES[at] for at in (5, 2, 1, 5, 7)])
     assert seen == [PICTURES[at].width for at in (5, 1, 7)]
     assert encoder.batches == [1, 3]
@@ -201,7 +212,8 @@ def test_what_is_missing_is_encoded_in_one_batch_in_order(folder: Path) -> None:
 # What a picture is known by
 
 
-def test_copies_and_renamed_files_are_known_and_changed_ones_are_not(folder: Path, tmp_path: Path, later: None) -> None:
+@pytest.mark.usefixtures("later")
+def test_copies_and_renamed_files_are_known_and_changed_ones_are_not(folder: Path, tmp_path: Path) -> None:
     a, b = files(tmp_path / "photos", 2)
     encoder = Patches()
     cache = opened(folder, encoder)
@@ -211,24 +223,32 @@ def test_copies_and_renamed_files_are_known_and_changed_ones_are_not(folder: Pat
     renamed = b.rename(tmp_path / "photos/other.png")
     assert equal(cache.encode([copy, str(renamed), a]), truth([a, renamed, a]))
     assert encoder.batches == [2]
-    before = a.stat()
-    changed = bytearray(a.read_bytes())
-    changed[:] = image(1).tobytes()[:0] or renamed.read_bytes()
-    changed += bytes(max(0, before.st_size - len(changed)))
-    a.write_bytes(changed)
-    os.utime(a, ns=(before.st_atime_ns, before.st_mtime_ns))
+    # Another picture of the same size under the same name with the same date.
+    before, was = a.stat(), a.read_bytes()
+    other = renamed.read_bytes()
+    long = max(len(was), len(other))
+    a.write_bytes(was + bytes(long - len(was)))
+    os.utime(a, ns=(before.st_mtime_ns, before.st_mtime_ns))
     assert equal(cache.encode([a]), truth([a]))
+    a.write_bytes(other + bytes(long - len(other)))
+    os.utime(a, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    assert equal(cache.encode([a]), truth([renamed]))
 
 
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("fresh", [True, False])
 def test_a_file_that_was_seen_is_not_read_again(
-    folder: Path, tmp_path: Path, later: None, monkeypatch: pytest.MonkeyPatch
+    fresh: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = files(tmp_path / "photos", 3)
-    opened(folder).encode(paths)
     cache = opened(folder)
+    cache.encode(paths)
+    cache = opened(folder) if fresh else cache
     monkeypatch.setattr(keys.hashlib, "file_digest", lambda *_: pytest.fail("read again"))
     assert equal(cache.encode(paths), truth(paths))
     assert cache.stats.hits == 3
+    monkeypatch.chdir(tmp_path)
+    assert equal(cache.encode(["photos/0.png"]), truth(paths[:1]))
 
 
 def test_a_file_changed_just_now_is_read_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +299,7 @@ def test_all_kinds_of_sources(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda path: None, "missing"),
+        (lambda _: None, "missing"),
         (lambda path: path.mkdir(), "not a picture"),
         (lambda path: os.mkfifo(path), "not a picture"),
         (lambda path: path.write_bytes(b""), "empty"),
@@ -336,9 +356,9 @@ def test_a_folder_that_cannot_say_what_it_holds_is_refused(told: str, folder: Pa
 def test_in_the_default_folder_each_has_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ISTHMUS_CACHE", str(tmp_path))
     assert usage() == Usage(0, 0, 0)
-    for settings in ({}, {"fingerprint": "another"}, {"dtype": torch.bfloat16}, {"frames": False}, {}):
-        cache = FeatureCache.open(None, Patches(**settings), leave_free=0)  # type: ignore[arg-type]
-        assert equal(cache.encode(PICTURES), truth(PICTURES, Patches(**settings)))  # type: ignore[arg-type]
+    for made in ({}, {"fingerprint": "another"}, {"dtype": torch.bfloat16}, {"frames": False}, {}):
+        cache = FeatureCache.open(None, Patches(**made), leave_free=0)
+        assert equal(cache.encode(PICTURES), truth(PICTURES, Patches(**made)))
     assert (usage().caches, usage().pictures) == (4, 32)
     assert verify() == Verified(32, 0)
     assert evict(None, 0) and usage().bytes == 0
@@ -386,13 +406,13 @@ def test_no_damage_ever_gives_other_features(data: Any, suffix: str, how: str) -
         before = path.read_bytes() if path.exists() else b""
         cache = opened(folder)
         assert equal(cache.encode(PICTURES), exact)
-        assert len(cache.said) == bool(cache.stats.damaged)  # type: ignore[attr-defined]
+        assert len(cache.said) == bool(cache.stats.damaged)
         assert cache.stats.hits + cache.stats.misses == len(PICTURES)
         cache.close()
         assert verify(folder) == Verified(len(PICTURES), 0), "what was damaged is dropped and made again"
         again = opened(folder)
         assert equal(again.encode(PICTURES), exact)
-        assert again.stats.hits == len(PICTURES) and not again.said  # type: ignore[attr-defined]
+        assert again.stats.hits == len(PICTURES) and not again.said
         if suffix == PAYLOAD and path.exists():
             assert path.read_bytes() == before, "nobody writes into a shard of another"
 
@@ -410,7 +430,7 @@ def test_damage_is_said_and_the_record_made_again(folder: Path) -> None:
     spoil(folder)
     cache = opened(folder)
     cache.encode(PICTURES)
-    (said,) = cache.said  # type: ignore[attr-defined]
+    (said,) = cache.said
     assert "is damaged: a record does not have its SHA-256; what it held is made again" in said
     assert (cache.stats.damaged, cache.stats.misses) == (1, 1)
 
@@ -434,17 +454,51 @@ def test_verify_finds_and_drops_what_is_damaged(folder: Path) -> None:
     assert verify(folder) == Verified(7, 0)
 
 
-def test_a_second_copy_serves_where_the_first_is_damaged(folder: Path) -> None:
-    one, other = opened(folder), opened(folder)
-    other._shards.refresh = lambda: None  # type: ignore[method-assign]  # as if both had begun at once
-    one.encode(PICTURES), other.encode(PICTURES)
-    for path in parts(folder, PAYLOAD):
-        cache = opened(folder)
-        kept = path.read_bytes()
-        path.write_bytes(bytes(len(kept)))
-        assert equal(cache.encode(PICTURES), truth(PICTURES))
-        assert cache.stats.hits == 8
-        break
+@pytest.fixture
+def twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Two shards with the same pictures, of writers who began at once."""
+    with opened(folder) as one, opened(folder) as other:
+        monkeypatch.setattr(other._shards, "refresh", lambda: None)
+        one.encode(PICTURES)
+        other.encode(PICTURES)
+    return parts(folder, PAYLOAD)
+
+
+def zero(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize("damaged", [0, 1])
+def test_a_second_copy_serves_where_the_first_is_damaged(damaged: int, folder: Path, twice: list[Path]) -> None:
+    zero(twice[damaged])
+    cache = opened(folder)
+    assert equal(cache.encode(PICTURES), truth(PICTURES))
+    assert (cache.stats.hits, cache.stats.damaged) == (8, 0 if damaged else 8)
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_second_copy_is_not_looked_for_where_it_was_evicted(gone: int, folder: Path, twice: list[Path]) -> None:
+    cache = opened(folder)
+    twice[gone].unlink()
+    cache.encode([image(99)])  # takes note of it
+    zero(twice[1 - gone])
+    assert equal(cache.encode(PICTURES), truth(PICTURES))
+    assert (cache.stats.hits, cache.stats.damaged) == (0, 8)
+
+
+@pytest.mark.parametrize("there", range(0, 100, 7))
+def test_an_entry_that_is_half_written_when_it_is_looked_at_is_found_later(there: int, folder: Path) -> None:
+    with opened(folder) as cache:
+        cache.encode(PICTURES)
+    (index,) = parts(folder, INDEX)
+    whole = index.read_bytes()
+    for half in (whole[: 700 + there], whole[: 700 + there] + bytes(100 - there)):
+        index.write_bytes(half)
+        reader = opened(folder)
+        assert len(reader._shards.keys()) == 7
+        index.write_bytes(whole)
+        assert equal(reader.encode(PICTURES), truth(PICTURES))
+        assert reader.stats.hits == 8
 
 
 # How much there may be
@@ -479,7 +533,7 @@ def test_the_limit_is_kept_by_evicting_what_no_run_since_has_used(folder: Path) 
     for at in range(0, 30, 2):
         cache.encode(others[at : at + 2])
         assert usage(folder).bytes <= limit
-    (said,) = cache.said  # type: ignore[attr-defined]
+    (said,) = cache.said
     assert f"reached their limit of {limit} bytes, all in use" in said
     assert not any(path.stat().st_mtime == 1000 for path in parts(folder, PAYLOAD))
     kept = cache.stats.kept
@@ -496,11 +550,11 @@ def test_who_reads_goes_on_when_all_is_evicted_or_the_folder_deleted(folder: Pat
         evict(folder, 0)
         assert not parts(folder, "s")
         assert equal(cache.encode(PICTURES), truth(PICTURES))
-        assert cache.stats.misses == 16 and not cache.said  # type: ignore[attr-defined]
+        assert cache.stats.misses == 16 and not cache.said
         shutil.rmtree(folder)
         for _ in range(2):
             assert equal(cache.encode(PICTURES), truth(PICTURES))
-        (said,) = cache.said  # type: ignore[attr-defined]
+        (said,) = cache.said
         assert "no longer kept" in said and "No such file" in said
 
 
@@ -512,6 +566,23 @@ def test_what_a_killed_eviction_leaves_is_cleared_away(folder: Path) -> None:
     assert opened(folder).encode(PICTURES) and usage(folder).pictures == 8
     evict(folder, usage(folder).bytes - 1)
     assert verify(folder) == Verified(8, 0) and len(parts(folder, PAYLOAD)) == 1
+
+
+def test_a_shard_evicted_before_its_writer_holds_it_is_begun_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, flock, evicted = opened(folder), shards.fcntl.flock, []
+
+    def too_late(file: Any, how: int) -> None:
+        if not evicted:
+            evicted.extend(parts(folder, INDEX))
+            evicted[0].unlink()
+        flock(file, how)
+
+    monkeypatch.setattr(shards.fcntl, "flock", too_late)
+    cache.encode(PICTURES)
+    assert evicted and equal(opened(folder).encode(PICTURES), truth(PICTURES))
+    assert usage(folder).pictures == 8 and len(parts(folder, PAYLOAD)) == 1
 
 
 class FullDisk:
@@ -538,7 +609,7 @@ def test_a_full_disk_ends_the_keeping_and_not_the_work(
     for _ in range(2):
         for at in range(0, 8, 2):
             assert equal(cache.encode(PICTURES[at : at + 2]), truth(PICTURES[at : at + 2]))
-    (said,) = cache.said  # type: ignore[attr-defined]
+    (said,) = cache.said
     assert "no longer kept" in said and "No space left on device" in said
     monkeypatch.undo()
     assert verify(folder) == Verified(cache.stats.kept, 0)
@@ -555,7 +626,7 @@ def test_a_full_disk_can_end_the_work(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_others_are_left_room_on_the_disk(folder: Path) -> None:
     cache = opened(folder, leave_free=1 << 60)
     assert equal(cache.encode(PICTURES), truth(PICTURES))
-    (said,) = cache.said  # type: ignore[attr-defined]
+    (said,) = cache.said
     assert f"less than {1 << 60} bytes of its disk would be left" in said
     assert usage(folder).bytes == 0
 
@@ -570,8 +641,10 @@ def test_a_folder_of_another_user_is_read(users_folder: Path) -> None:
         cache = opened(folder)
         assert equal(cache.encode(PICTURES), truth(PICTURES))
         assert cache.stats.hits == 4
-        (said,) = cache.said  # type: ignore[attr-defined]
+        (said,) = cache.said
         assert "Permission denied" in said
+        cache.close()
+        assert evict(folder, 0) == 0
     finally:
         folder.chmod(0o755)
 

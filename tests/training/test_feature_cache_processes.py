@@ -59,7 +59,7 @@ def test_killed_at_any_byte_no_finished_batch_is_lost_and_nothing_wrong_is_read(
 
         def work(folder: Path = folder, cut: int = cut, telling: int = telling) -> None:
             cache = opened(folder)
-            os.pwrite = KilledAt(cut)  # type: ignore[assignment]
+            os.pwrite = KilledAt(cut)
             for at in range(0, len(PICTURES), BATCH):
                 cache.encode(PICTURES[at : at + BATCH])
                 os.write(telling, b".")
@@ -120,7 +120,7 @@ def test_many_write_the_same_pictures_while_others_evict(tmp_path: Path) -> None
             assert equal(cache.encode([PICTURES[at]]), exact[at])
             if at == seed:
                 cache.close()  # so that there is something to evict
-        assert cache.said == [] or "reached their limit" in cache.said[0]  # type: ignore[attr-defined]
+        assert cache.said == [] or "reached their limit" in cache.said[0]
 
     def upkeep() -> None:
         os.read(started, 1)
@@ -128,7 +128,7 @@ def test_many_write_the_same_pictures_while_others_evict(tmp_path: Path) -> None
             evict(folder, 10_000)
             assert verify(folder).damaged == 0
 
-    children = [forked(lambda seed=seed: write(seed)) for seed in range(4)] + [forked(upkeep)]  # type: ignore[misc]
+    children = [forked(lambda seed=seed: write(seed)) for seed in range(4)] + [forked(upkeep)]
     os.write(start, b"....." * 2)
     assert [ended(child) for child in children] == [0] * 5
     cache = opened(folder)
@@ -156,7 +156,7 @@ def test_a_fork_does_not_write_into_its_parents_shard(tmp_path: Path) -> None:
     assert equal(opened(tmp_path / "f").encode(PICTURES[:6]), truth(PICTURES[:6]))
 
 
-class Rows(torch.utils.data.Dataset):  # type: ignore[type-arg]
+class Rows(torch.utils.data.Dataset):
     def __init__(self, cache: FeatureCache, paths: list[Path]) -> None:
         self.cache, self.paths = cache, paths
 
@@ -167,6 +167,7 @@ class Rows(torch.utils.data.Dataset):  # type: ignore[type-arg]
         return at, self.cache.encode([self.paths[at]]).tokens[0]
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_workers_of_a_loader_share_it(tmp_path: Path) -> None:
     paths = files(tmp_path / "photos", 12)
     cache = opened(tmp_path / "f")
@@ -191,7 +192,7 @@ def test_the_systems_own_refusal(limit: int, tmp_path: Path) -> None:
         for _ in range(2):
             for at in range(0, len(PICTURES), BATCH):
                 assert equal(cache.encode(PICTURES[at : at + BATCH]), truth(PICTURES[at : at + BATCH]))
-        (said,) = cache.said  # type: ignore[attr-defined]
+        (said,) = cache.said
         assert "File too large" in said
 
     assert ended(forked(work)) == 0

@@ -281,11 +281,12 @@ def _check(features: Features, layout: Layout) -> None:
     counts = features.mask.sum(1, keepdim=True)
     if not torch.arange(features.mask.shape[1], device=counts.device).lt(counts).equal(features.mask):
         raise InputError("the encoder's masks have holes", why="tokens are kept from the first to the last")
-    here = (features.tokens.dtype, features.pooled.dtype, features.tokens.shape[-1], features.pooled.shape[-1])
-    there = (dtype_of(layout.computed), dtype_of(layout.pooled), layout.width, layout.pooled_width)
-    if here != there:
+    tokens, pooled = features.tokens, features.pooled
+    here = (_said(tokens.dtype), _said(pooled.dtype), tokens.shape[-1], pooled.shape[-1], bool(features.frames))
+    there = (layout.computed, layout.pooled, layout.width, layout.pooled_width, layout.frames)
+    if here != there or features.boxes.dtype != torch.float32:
         raise InputError(
-            f"the encoder gives {here}, no longer {there}",
+            f"the encoder gives features {here}, not {there}",
             why="it was changed since the cache was opened",
             todo="open it anew",
         )

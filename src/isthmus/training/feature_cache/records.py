@@ -96,10 +96,14 @@ class Layout:
         """Features of pictures with so many tokens to read into, on the processor: padding is zero, the rest is not
         set. Frames are left out."""
         pictures, longest = len(counts), max(counts)
-        tokens = torch.empty(pictures, longest, self.width, dtype=dtype_of(self.kept), pin_memory=pinned)
-        boxes = torch.empty(pictures, longest, 4, pin_memory=pinned)
-        pooled = torch.empty(pictures, self.pooled_width, dtype=dtype_of(self.pooled), pin_memory=pinned)
-        mask = torch.arange(longest) < torch.tensor(counts)[:, None]
+
+        def empty(*shape: int, dtype: torch.dtype) -> Tensor:
+            return torch.empty(shape, dtype=dtype, device="cpu", pin_memory=pinned)
+
+        tokens = empty(pictures, longest, self.width, dtype=dtype_of(self.kept))
+        boxes = empty(pictures, longest, 4, dtype=torch.float32)
+        pooled = empty(pictures, self.pooled_width, dtype=dtype_of(self.pooled))
+        mask = torch.arange(longest, device="cpu") < torch.tensor(counts, device="cpu")[:, None]
         for at, n in enumerate(counts):
             if n < longest:
                 tokens[at, n:], boxes[at, n:] = 0, 0

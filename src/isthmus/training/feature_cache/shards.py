@@ -13,9 +13,9 @@ for each, written when its payload is.
   system lifts with its process, tells those who evict that its writer lives.
 
 Payloads begin at multiples of 64 bytes, so they can be mapped into memory. They are read by `preadv` all the same,
-straight into the rows of the batch: a batch is one tensor, so a map needs that copy too and is no faster
-(docs/feature-cache.md); and where a file was cut or a sector is bad, a map ends the process by SIGBUS, a read with an
-error. Linux and macOS: locks and reads are the system's own.
+straight into the rows of the batch. A batch is one tensor, so a map needs that copy too; it saves a seventh of it
+(docs/feature-cache.md). But where a file was cut or a sector is bad, a map ends the process by SIGBUS, and a read gives
+an error. Linux and macOS: locks and reads are the system's own.
 """
 
 import fcntl

@@ -18,7 +18,7 @@ AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Usage:
-    """caches: folders of one encoder each. pictures: counted once in each of them. `bytes` is of all their files."""
+    """caches: folders of one encoder each. pictures: counted once in each of them. `bytes` is of all their shards."""
 
     caches: int
     pictures: int
@@ -43,8 +43,9 @@ def usage(folder: Path | str | None = None) -> Usage:
 def evict(folder: Path | str | None, to_bytes: int, *, unused_since: float | None = None) -> int:
     """Deletes shards, the least recently used first, until at most `to_bytes` are left; the bytes that became free.
 
-    Shards that are being written stay. With `unused_since` (seconds since the epoch) so do those used later. Whoever is
-    reading one reads on; its pictures are encoded anew when they are needed. Raises InputError as `usage`.
+    Shards that are being written stay, and those that are not ours to delete; with `unused_since` (seconds since the
+    epoch) also those used later. Whoever reads one reads on; its pictures are encoded anew when they are needed.
+    Raises InputError as `usage`.
     """
     if to_bytes < 0:
         raise InputError(f"{to_bytes} bytes cannot be left", todo="give 0 or more")
@@ -100,12 +101,12 @@ def _last_used(shard: Path) -> float:
 
 
 def _delete(shard: Path) -> bool:
-    """Whether it is gone: not while its writer lives."""
+    """Whether it is gone: not while its writer lives, nor where it is another user's."""
     try:
         with shard.with_suffix(INDEX).open("rb") as index:
             fcntl.flock(index, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shard.with_suffix(INDEX).unlink()  # first: a payload without an index is read by nobody
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):
         return False
     except FileNotFoundError:
         pass  # a payload alone: whoever was deleting it was killed
