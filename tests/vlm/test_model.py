@@ -244,3 +244,11 @@ def test_a_connector_of_another_dtype_than_the_language_model() -> None:
     samples, features = batch(model)
     model(samples, features).loss.backward()
     assert {each.grad.dtype for each in model.connector.parameters()} == {torch.float32}
+
+
+def test_a_text_alone_is_nobodys_turn() -> None:
+    model = models.model("vicuna-llama")
+    sample = model.sample([assistant("a cat on a table")])
+    assert model.tokenizer.decode([id_ for id_ in sample.labels if id_ >= 0]).strip() == "a cat on a table"
+    assert sample.trained >= len(sample.ids) - 1
+    assert sample.slots == () and set(sample.roles) == {"assistant"}

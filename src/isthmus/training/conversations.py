@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from isthmus.data.example import Example
@@ -16,8 +16,7 @@ from isthmus.messages import Message
 from isthmus.training.answering import Conversations
 from isthmus.vision.features import Features
 from isthmus.vlm.model import VisionLanguageModel
-from isthmus.vlm.sequence import Sample, build
-from isthmus.vlm.template import TextPiece
+from isthmus.vlm.sequence import Sample
 
 Encode: TypeAlias = Callable[[Sequence[Any]], Features]
 """Of opened pictures; a FeatureCache's also of paths and bytes, which it does not open if it knows them."""
@@ -146,7 +145,7 @@ def laid_out(
         own = extents[first : first + len(pictures)]
         first += len(pictures)
         try:
-            sample = text_sample(model, messages) if _is_text(messages) else model.sample(messages, own)
+            sample = model.sample(messages, own)
             if not sample.trained:
                 raise InputError("all its tokens are masked", why="nothing in it is an assistant's answer")
             samples.append(sample)
@@ -165,13 +164,3 @@ def _damaged(conversations: Sequence[tuple[Sequence[Message], Sequence[Any]]]) -
         except PictureError as error:
             errors[at] = error
     return errors
-
-
-def text_sample(model: VisionLanguageModel, messages: Sequence[Message]) -> Sample:
-    """A text alone, without anybody's turn: every token is trained on but the first, which nothing predicts."""
-    said = build([TextPiece(messages[0].text, "assistant", trained=True)], (), model.prompts, limit=model.context)
-    return replace(said, questions=())
-
-
-def _is_text(messages: Sequence[Message]) -> bool:
-    return len(messages) == 1 and messages[0].role == "assistant"

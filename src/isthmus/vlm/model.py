@@ -26,7 +26,7 @@ from isthmus.vlm.questions import LastQuestion, Question, QuestionTokenizer, tex
 from isthmus.vlm.reading import BatchReading, CausalBatchReading, CausalReading, Reading
 from isthmus.vlm.sequence import Extent, Layout, Sample, build, in_a_row
 from isthmus.vlm.splice import Batch, Side, splice
-from isthmus.vlm.template import Template
+from isthmus.vlm.template import Piece, Template, TextPiece
 
 Part: TypeAlias = Literal["connector", "language_model"]
 PARTS: tuple[Part, ...] = ("connector", "language_model")
@@ -135,11 +135,15 @@ class VisionLanguageModel(nn.Module):
         return (asked,) * pictures
 
     def sample(self, messages: Sequence[Message], extents: Sequence[Extent] = (), *, prompt: bool = False) -> Sample:
-        """The conversation as a Sample; with `prompt`, up to where the answer begins.
+        """The conversation as a Sample; with `prompt`, up to where the answer begins. An assistant's message alone is a
+        text to learn from, nobody's turn: it is read as it is.
 
         Raises InputError where pictures and extents differ in number, or the whole exceeds the context.
         """
-        pieces = self.template.pieces(messages, prompt=prompt)
+        if len(messages) == 1 and messages[0].role == "assistant" and not prompt:
+            pieces: tuple[Piece, ...] = (TextPiece(messages[0].text, "assistant", trained=True),)
+        else:
+            pieces = self.template.pieces(messages, prompt=prompt)
         sample = build(pieces, extents, self.prompts, layout=self.layout, limit=self.context)
         return replace(sample, questions=self.questions(messages))
 
