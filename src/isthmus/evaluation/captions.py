@@ -61,13 +61,13 @@ def bleu_counts(captions: Sequence[str], people: Sequence[Sequence[str]]) -> NDA
 
 
 def bleu(sums: NDArray[np.float64]) -> float:
-    """BLEU-4 from 0 to 100 of summed `bleu_counts`, [10]."""
+    """BLEU-4 from 0 to 100 of summed `bleu_counts`, [10]; a mean of several sums is rounded."""
     from sacrebleu.metrics.bleu import BLEU
 
-    correct, total = [float(x) for x in sums[:4]], [float(x) for x in sums[4:8]]
-    if not sums[8]:
+    whole = [round(float(each)) for each in sums]
+    if not whole[8]:
         return 0.0
-    return float(BLEU.compute_bleu(correct, total, sums[8], sums[9], smooth_method="exp").score)  # type: ignore[arg-type]
+    return float(BLEU.compute_bleu(whole[:4], whole[4:8], whole[8], whole[9], smooth_method="exp").score)
 
 
 def _missing(metric: str, package: str) -> MissingPart:

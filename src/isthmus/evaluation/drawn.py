@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from isthmus.images.views import Picture
 
 SHAPES = ("circle", "ring", "triangle", "square", "pentagon", "star", "cross", "heart")
-SIDE, FINE = 160, 3
+SIDE, FINE = 160, 2
 """Pixels of a picture's side, and how many times as fine it is drawn before it is reduced."""
 
 

@@ -20,6 +20,9 @@ from isthmus.errors import InputError
 from isthmus.evaluation.intervals import Rows, interval
 from isthmus.evaluation.probes import COMBINES, Probe
 
+ROUNDING = 1e-9
+"""A loss of exactly the budget is within it, whatever the last bit of a division says."""
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -110,6 +113,7 @@ def _loss(old: Probe, new: Probe, budget: float, seed: int) -> Loss:
         return np.divide(lost, was, out=np.zeros_like(lost), where=was > 0)
 
     lost = interval(np.hstack([old.rows, new.rows]), share, seed=seed)
-    over = lost.value > budget
-    certain = lost.low > budget if over else lost.high <= budget
+    allowed = budget + ROUNDING
+    over = lost.value > allowed
+    certain = lost.low > allowed if over else lost.high <= allowed
     return Loss(old.name, old.figure(seed=seed), new.figure(seed=seed), lost, over, certain)

@@ -50,14 +50,16 @@ def load_subject(name: str, *, device: str | None = None, dtype: str | None = No
     `transformers:NAME` answers only. dtype None: as `load_backend`; a language model alone in what is fast on the
     device. Raises MissingPart and CorruptPart as `resolve`, InputError for a model that is none of these.
     """
-    kind = None if name.startswith(PREFIX) else resolve(name).config.get("model_type")
+    foreign = name.startswith(PREFIX)
+    config = {} if foreign else resolve(name).json("config.json") or {}
+    kind = config.get("model_type")
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if dtype is not None and dtype not in DTYPES:
         raise InputError(f"there is no dtype {dtype!r} to use", todo=f"dtypes are {', '.join(DTYPES)}")
     if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         number = fast_dtype(place) if dtype is None else DTYPES[dtype]
         return Subject(name, speaker=speaker_of(load_language_model(name, device=place, dtype=number)))
-    if kind in EMBEDDERS or (kind is None and not name.startswith(PREFIX)):
+    if kind in EMBEDDERS or "heads" in config or (kind is None and not foreign):
         return Subject(name, embedder=load_embedder(name, device=place, dtype=DTYPES[dtype] if dtype else None))
     return subject_of(load_backend(name, device, dtype))
 
