@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from isthmus.cli import evaluate
-from isthmus.evaluation import probes, subject
+from isthmus.evaluation import instructions, probes, subject
 from tests.cli.conftest import Run
 from tests.evaluation.changed import change_weights
 from tests.evaluation.packages import required
@@ -26,6 +26,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     domains, read = probes.domains, probes.read
     monkeypatch.setattr(probes, "domains", lambda *, passages=2, seed=0: domains(passages=min(2, passages), seed=seed))
     monkeypatch.setattr(probes, "read", lambda name: {**read(name), "items": read(name)["items"][:6]})
+    monkeypatch.setattr(instructions, "MAX_TOKENS", 4)
     monkeypatch.setattr(subject, "TRAIN", 2)
     monkeypatch.setattr(subject, "HELD", 2)
 
@@ -189,6 +190,8 @@ def test_mending_keeps_what_is_furthest_along_within_the_budget(
         (["--before", "a", "--after", "b", "--budget", "0.01"], "the budget '0.01' is no percentage"),
         (["no such model", "--language"], "no model 'no such model'"),
         (["default/none", "--language"], "no part default/none"),
+        (["default/embedder", "--device", "tpu"], "there is no device 'tpu'"),
+        (["default/embedder", "--dtype", "int8"], "there is no dtype 'int8'"),
     ],
 )
 def test_mistakes_are_one_line(run: Run, tmp_path: Path, words: list[str], says: str) -> None:

@@ -2,10 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
 
 from isthmus.errors import InputError
 from isthmus.messages import user
@@ -19,15 +19,19 @@ from isthmus.vlm.template import Template
 
 @dataclass(frozen=True)
 class Speaker:
-    """`model`: any causal one of `transformers`. `template`: how it is asked; None for one that only continues text.
-    `fingerprint`: over the weights as they are in memory, and how it is asked."""
+    """`model`: any causal one of `transformers`. `template`: how it is asked; None for one that only continues text."""
 
     name: str
     model: Any
     tokenizer: Any
     prompts: PromptTokenizer
     template: Template | None
-    fingerprint: str
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex hash over the weights as they are in memory, and how it is asked. Takes a second for each gigabyte."""
+        written = "" if self.template is None else repr(self.template.pieces([user("?")], prompt=True))
+        return hashlib.sha256(f"{seal(self.model)} {written}".encode()).hexdigest()[:32]
 
     @property
     def device(self) -> torch.device:
@@ -50,16 +54,7 @@ def speaker_of(model: LanguageModel | VisionLanguageModel) -> Speaker:
         raise InputError(
             f"{model.name} has no language probes", why=f"its language model {network.config.model_type} is not causal"
         )
-    return Speaker(model.name, network, model.tokenizer, prompts, template, _fingerprint(network, template))
-
-
-def _fingerprint(network: nn.Module, template: Template | None) -> str:
-    written = "" if template is None else repr(template.pieces([user("?")], prompt=True))
-    return f"{seal(network)[:32]}{_short(written)}"
-
-
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return Speaker(model.name, network, model.tokenizer, prompts, template)
 
 
 def _own_template(tokenizer: Any) -> Template | None:

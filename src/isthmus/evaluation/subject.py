@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -18,6 +17,7 @@ from isthmus.contrastive.embedder import Embedder
 from isthmus.contrastive.load import load_embedder
 from isthmus.errors import InputError
 from isthmus.evaluation.drawn import SHAPES, drawn
+from isthmus.evaluation.judging import Meter
 from isthmus.evaluation.probes import Probe, language_items, language_probes, probe_from_json
 from isthmus.evaluation.speaker import Speaker, speaker_of
 from isthmus.evaluation.vision import linear_probe, zero_shot_probe
@@ -29,8 +29,6 @@ from isthmus.vlm.language_model import load_language_model
 EMBEDDERS = ("clip", "siglip", "siglip2", "chinese_clip")
 TRAIN, HELD = 16, 16
 """Drawn pictures of each shape."""
-Meter = Callable[[str, int, str], Any]
-"""(label, total, unit) -> a Progress as a context."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def load_subject(name: str, *, device: str | None = None, dtype: str | None = No
     foreign = name.startswith(PREFIX)
     config = {} if foreign else resolve(name).json("config.json") or {}
     kind = config.get("model_type")
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    place = _place(device)
     if dtype is not None and dtype not in DTYPES:
         raise InputError(f"there is no dtype {dtype!r} to use", todo=f"dtypes are {', '.join(DTYPES)}")
     if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
@@ -62,6 +60,18 @@ def load_subject(name: str, *, device: str | None = None, dtype: str | None = No
     if kind in EMBEDDERS or "heads" in config or (kind is None and not foreign):
         return Subject(name, embedder=load_embedder(name, device=place, dtype=DTYPES[dtype] if dtype else None))
     return subject_of(load_backend(name, device, dtype))
+
+
+def _place(device: str | None) -> str:
+    """cuda where there is one, unless a device is named. Raises InputError where that cannot be had."""
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # no such device, torch built without it
+        why = str(error).splitlines()[0]
+        raise InputError(f"there is no device {device!r} to use", why=why, todo="give cpu, cuda or cuda:1") from None
+    return device
 
 
 def subject_of(backend: Backend) -> Subject:
