@@ -76,8 +76,8 @@ transformer of {hint["shape"]["layers"]} layers that reads the question beside t
         told = STAGES
     else:
         between = f"""an
-MLP of {parts["mlp"]["layers"]} layers that makes each of the encoder's tokens a mixture of {parts["align"]["words"]} of the language
-model's words, and {prompt["tokens"]} learned tokens before them"""
+MLP of {parts["mlp"]["layers"]} layers that makes of each {parts["mlp"]["pool"]} x {parts["mlp"]["pool"]} of the encoder's cells, and of its two overviews, a mixture
+of {parts["align"]["words"]} of the language model's words, and {prompt["tokens"]} learned tokens before them"""
         told = LLAVA
     tables = "\n\n".join(_answers(SETS[held], figures) for held, figures in config["measured"].items())
     sources = "; ".join(
