@@ -72,6 +72,8 @@ GROUNDS = 600
 STAGES = ("first", "words", "names", "hints", "prompt", "second", "blind")
 STEERING = ("soft_prompt", "cue")
 """What of a recipe matters from the first SoftPromptConnector on."""
+JUDGING = ("measured",)
+"""What of it no stage depends on."""
 WORD_SCALE = 0.35
 """What the last map's first weights are multiplied by."""
 
@@ -125,7 +127,8 @@ class Workshop:
 
     def held(self, *, choosing: bool = False) -> dict[str, Pictures]:
         """What no training sees: stamps, scenes made of them on other grounds, and every EASY_VQA_STEP-th picture of
-        easy-vqa's own test. `choosing`: the smaller side for comparing settings."""
+        easy-vqa's own test; of the latter two the recipe's share. `choosing`: the smaller side for comparing settings,
+        whole."""
         encoder, quiet = self.encoder, self.quiet
         side = self.split.chosen if choosing else self.split.held
         count, seed = (CHOOSING_SCENES, CHOOSING_SEED) if choosing else (TEST_SCENES, TEST_SEED)
@@ -134,7 +137,11 @@ class Workshop:
             "stamps": singles(encoder, side, "held-out stamps", 0, quiet=quiet),
             "scenes": scenes(encoder, side, count, seed, self.grounds[:TEST_GROUNDS], names=names, quiet=quiet),
         }
-        return found if choosing else found | {"easy-vqa": easy_vqa(encoder, "test", quiet=quiet).every(EASY_VQA_STEP)}
+        if choosing:
+            return found
+        step = round(1 / self.recipe.measured)
+        found["scenes"] = found["scenes"].every(step)
+        return found | {"easy-vqa": easy_vqa(encoder, "test", quiet=quiet).every(EASY_VQA_STEP * step)}
 
 
 def default_encoder(name: str, size: int | None = None) -> DepthsEncoder:
@@ -262,7 +269,7 @@ class _Stages:
     def __init__(self, recipe: VlmRecipe, folder: Path) -> None:
         self._left, self._folder = asdict(recipe), folder
         self._led: dict[str, object] = {
-            key: self._left.pop(key) for key in tuple(self._left) if key not in (*STAGES, *STEERING)
+            key: self._left.pop(key) for key in tuple(self._left) if key not in (*STAGES, *STEERING, *JUDGING)
         }
 
     @contextmanager

@@ -137,6 +137,8 @@ class VlmRecipe:
     what can be guessed."""
     icons: str | None = None
     names: Stage | None = None
+    measured: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the held-out scenes and of easy-vqa's test that is asked about at the end."""
 
     def __post_init__(self) -> None:
         if self.hints is not None and self.words is None:
