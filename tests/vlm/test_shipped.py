@@ -1,4 +1,4 @@
-"""default/vlm as it is shipped: what its card says is what it does, by the path a user's question takes."""
+"""The answering models as shipped: what a card says is what its model does, by the path a user's question takes."""
 
 import json
 from pathlib import Path
@@ -19,13 +19,13 @@ from isthmus.vlm.model import VisionLanguageModel
 pytestmark = pytest.mark.xdist_group("smollm2")
 
 
-@pytest.fixture(scope="module")
-def model() -> VisionLanguageModel:
-    return load_vlm("default/vlm")
+@pytest.fixture(scope="module", params=["default/vlm", "default/vlm-llava"])
+def model(request: pytest.FixtureRequest) -> VisionLanguageModel:
+    return load_vlm(request.param)
 
 
 def test_held_out_stamps_are_named_as_often_as_the_card_says(model: VisionLanguageModel, stamps_root: Path) -> None:
-    config = json.loads((resolve("default/vlm").folder / "config.json").read_text())
+    config = json.loads((resolve(model.name).folder / "config.json").read_text())
     held: dict[str, str] = config["lineage"]["held_out"]
     names = sorted(set(held.values()))
     asked = []
