@@ -146,6 +146,7 @@ def retrieval(
     owner: Sequence[int] | Tensor,
     *,
     seed: int,
+    same: Sequence[int] | Tensor | None = None,
     ks: Sequence[int] = (1, 5, 10),
     ndcg_at: int = 10,
     resamples: int = 1000,
@@ -153,7 +154,8 @@ def retrieval(
     """Pictures [G, D] and captions [Q, D], unit vectors; `owner` [Q]: the row of each caption's picture.
 
     A picture may have several captions: any one of them found counts. Pictures without a caption are only
-    distractors of text to image. Raises ValueError as `ranked` does.
+    distractors of text to image. `same` [Q]: captions of equal ids are the same words, each of which belongs to the
+    pictures of all of them. Raises ValueError as `ranked` does.
     """
     of = torch.as_tensor(owner, device=images.device)
     if of.shape != texts.shape[:1]:
@@ -161,6 +163,9 @@ def retrieval(
     if len(of) and (int(of.min()) < 0 or int(of.max()) >= len(images)):
         raise ValueError(f"an owner is not one of the {len(images)} pictures")
     pair = of[:, None] == torch.arange(len(images), device=images.device)
+    if same is not None:
+        ids = torch.as_tensor(same, device=images.device)
+        pair = (ids[:, None] == ids).float() @ pair.float() > 0
     scores = texts @ images.T
     captioned = pair.any(0)
 
