@@ -40,11 +40,13 @@ class ContrastStage(OwnStage):
 
 @dataclass(frozen=True)
 class ContrastRecipe(OwnRecipe):
-    """`start`: a dual encoder. `loss`: "softmax" (CLIP's InfoNCE) or "sigmoid" (SigLIP's)."""
+    """`start`: a dual encoder. `loss`: "softmax" (CLIP's InfoNCE) or "sigmoid" (SigLIP's). `export`: the result is also
+    written in Hugging Face layout, in the folder's huggingface/."""
 
     makes: Literal["dual-encoder"]
     stages: Annotated[tuple[ContrastStage, ...], Field(min_length=1)]
     loss: Literal["softmax", "sigmoid"] = field(default="softmax", kw_only=True)
+    export: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,8 @@ class Plan:
             f"{self.picture_tokens_mean:.0f} of them of pictures"
         )
         for stage in self.stages:
-            learning = ", ".join(f"{name} {_count(each)}" for name, each in stage.learning.items())
-            frozen = ", ".join(f"{name} {_count(each)}" for name, each in stage.frozen.items())
+            learning = ", ".join(f"{name} {counted(each)}" for name, each in stage.learning.items())
+            frozen = ", ".join(f"{name} {counted(each)}" for name, each in stage.frozen.items())
             lines.append(f"  {stage.name}: {stage.steps} steps of {stage.conversations_a_step} conversations")
             lines.append(f"    learns: {learning}; frozen: {frozen}; about {stage.memory / 1e9:.1f} GB")
         return "\n".join(["the plan:", *lines, "one sample, as the model sees it:", self.shown.table()])
@@ -159,7 +159,7 @@ def _staged(
     )
 
 
-def _count(parameters: int) -> str:
+def counted(parameters: int) -> str:
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if parameters >= size:
             return f"{parameters / size:.1f} {unit}"
