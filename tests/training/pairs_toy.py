@@ -1,26 +1,33 @@
-"""Small tasks on pairs for the loop: `python -m tests.training.pairs_toy OUT STEPS KIND START` trains one as one rank.
+"""Small tasks on pairs for the loop: `python -m tests.training.pairs_toy OUT STEPS STARTS` trains all as one rank.
 
-KIND is softmax or sigmoid, on the dual encoder in the folder START, or stage1. The joint batch is the same however many
-ranks there are; two of them get unequal parts of it.
+In the folder STARTS are a clip, a siglip and a bert. The joint batch is the same however many ranks there are; two of
+them get unequal parts of it.
 """
 
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from isthmus.checkpoints import resolve
+from isthmus.connectors import QFormer, Stage1
+from isthmus.contrastive.tokenizer import load_tokenizer
 from isthmus.images.views import Box, View, Views
-from isthmus.training.contrast_recipe import ContrastPolicy
+from isthmus.training.contrast_recipe import ContrastPolicy, QFormerPolicy
 from isthmus.training.contrasting import Contrast, ContrastTask
 from isthmus.training.dual_tuning import load_dual
 from isthmus.training.loop import LoopSettings, train
 from isthmus.training.pairs import Pairs
 from isthmus.training.policy import Learns
+from isthmus.training.stage1 import Reading, Stage1Task
 from isthmus.vision.features import Features
+from tests.connectors.samples import SMALL
 
+KINDS = ("softmax", "sigmoid", "stage1")
 CAPTIONS = ("a cat on a table", "two dogs run", "a cat on a table", "一只猫", "a cup of coffee", "two dogs run")
 PARTS = {1: ((0, 6),), 2: ((0, 4), (4, 6))}
 ALL = ContrastPolicy(*(Learns(0.001, 0.01) for _ in range(5)))
@@ -55,23 +62,30 @@ class Joint:
         self.at = state["at"]
 
 
-def task(kind: str, start: str):
+def stage1(starts: Path) -> Reading:
+    checkpoint = resolve(str(starts / "bert"))
+    tokenizer = load_tokenizer(checkpoint, max_tokens=SMALL.max_text)
+    torch.manual_seed(3)
+    config = replace(SMALL, vocabulary=tokenizer.backend.get_vocab_size() + 1)
+    return Reading(Stage1(QFormer(config), 6, start_token=config.vocabulary - 1), tokenizer, seed=0)
+
+
+def task(kind: str, starts: Path):
     if kind == "stage1":
-        from .stage1_toy import stage1_task
+        return Stage1Task(stage1(starts), QFormerPolicy(Learns(0.001), words=True))
+    family = "clip" if kind == "softmax" else "siglip"
+    policy = ALL if kind == "softmax" else NO_HEADS
+    return ContrastTask(Contrast(load_dual(str(starts / family), "cpu"), kind), policy)
 
-        return stage1_task(start)
-    dual = load_dual(start, "cpu")
-    return ContrastTask(Contrast(dual, kind), NO_HEADS if dual.bias is not None else ALL)
 
-
-def main() -> None:
-    out, steps, kind, start = sys.argv[1:]
+def train_all(out: Path, steps: int, starts: Path) -> None:
     rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    settings = LoopSettings(int(steps), precision="float32", checkpoint_every=5)
-    ended = train(task(kind, start), Joint(kind, rank, ranks), settings, Path(out), quiet=True)
-    if rank == 0:
-        print(json.dumps({"step": ended.step, "why": ended.why}))
+    settings = LoopSettings(steps, precision="float32", checkpoint_every=5)
+    for kind in KINDS:
+        ended = train(task(kind, starts), Joint(kind, rank, ranks), settings, out / kind, quiet=True)
+        if rank == 0:
+            print(json.dumps({"kind": kind, "why": ended.why}))
 
 
 if __name__ == "__main__":
-    main()
+    train_all(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

@@ -107,7 +107,7 @@ def read_held(
         texts = stage1.of_texts(module.text(held.captions[at : at + TEXTS]))
         scores.append(torch.einsum("gme,qe->qgm", pictures, texts).amax(-1))
     found = retrieval_by(torch.cat(scores).cpu(), held.owner, seed=seed, same=held.same, ks=KS, resamples=resamples)
-    rows = [_each(each, lambda t, at=at: t[at : at + 1]) for each in features for at in range(len(each.mask))]
+    rows = [row for each in features for row in _rows(each)]
     parts = max(1, round(len(held) / HELD_BATCH))
     sums = {"loss": 0.0, "itc": 0.0, "itm": 0.0, "itg": 0.0}
     for part in range(parts):
@@ -128,6 +128,15 @@ def _each(features: Features, change: Callable[[Tensor], Tensor]) -> Features:
         change(tensor) for tensor in (features.tokens, features.mask, features.boxes, features.pooled)
     )
     return Features(tokens, mask, boxes, pooled)
+
+
+def _rows(features: Features) -> list[Features]:
+    """Each picture by itself."""
+
+    def row(at: int) -> Features:
+        return _each(features, lambda tensor: tensor[at : at + 1])
+
+    return [row(at) for at in range(len(features.mask))]
 
 
 def _together(rows: Sequence[Features]) -> Features:
