@@ -105,6 +105,24 @@ def test_several_captions_of_one_picture_both_ways():
     assert found.image_to_text.median_rank.value == 1
 
 
+def test_equal_captions_belong_to_all_their_pictures():
+    images = torch.eye(3)
+    texts = torch.tensor([[0.0, 1, 0], [0.0, 1, 0], [0, 0, 1.0]])  # the first two say the same, of pictures 0 and 1
+    strict = metrics.retrieval(images, texts, [0, 1, 2], seed=0, ks=(1,), resamples=50)
+    assert strict.text_to_image.recall[1].value == pytest.approx(2 / 3)
+    found = metrics.retrieval(images, texts, [0, 1, 2], same=[7, 7, 8], seed=0, ks=(1,), resamples=50)
+    assert found.text_to_image.recall[1].value == 1
+    assert found.image_to_text.recall[1].value == pytest.approx(2 / 3)  # picture 0 is still told from its words
+
+
+def test_scores_alone_are_enough():
+    random = torch.Generator().manual_seed(0)
+    images, texts = torch.randn(4, 6, generator=random), torch.randn(5, 6, generator=random)
+    owner = [0, 1, 2, 3, 3]
+    found = metrics.retrieval(images, texts, owner, seed=1, resamples=20)
+    assert metrics.retrieval_by(texts @ images.T, owner, seed=1, resamples=20) == found
+
+
 def test_pictures_without_a_caption_are_distractors_only():
     images, texts = torch.eye(3), torch.eye(3)[:2]
     found = metrics.retrieval(images, texts, [0, 1], seed=0, resamples=50)

@@ -75,7 +75,9 @@ def test_a_signal_ends_the_step_and_keeps_it(tmp_path, name):
     assert_equal_bit_for_bit(tmp_path / "whole", tmp_path / "out")
 
 
-def run(out: Path, *more: str, ranks: int = 1, **environment: str) -> list[dict[str, object]]:
+def run(
+    out: Path, *more: str, ranks: int = 1, module: str = "tests.training.toy", **environment: str
+) -> list[dict[str, object]]:
     """What the first rank says, having run to the end."""
     started = []
     with socket.socket() as free:
@@ -85,7 +87,7 @@ def run(out: Path, *more: str, ranks: int = 1, **environment: str) -> list[dict[
         own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         joint = {key: str(each) for key, each in own.items()} if ranks > 1 else {}
         env = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", **joint, **environment}
-        command = [sys.executable, "-m", "tests.training.toy", str(out), str(STEPS), *more]
+        command = [sys.executable, "-m", module, str(out), str(STEPS), *more]
         started.append(subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True))
     try:
         told = [process.communicate(timeout=180)[0] for process in started]

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from isthmus.errors import CorruptPart, InputError
 from isthmus.messages import assistant, user
-from isthmus.training.policy import Learns, LoraLearns, Policy, apply, require_unchanged, sealed
+from isthmus.training.policy import Learns, LoraLearns, Policy, apply, parts_of
+from isthmus.training.sealed import require_unchanged, sealed
 from isthmus.vlm.adapters import AdapterShape, add_adapters, merge_adapters
 from isthmus.vlm.model import VisionLanguageModel
 
@@ -35,7 +36,7 @@ def test_what_learns_changes_and_nothing_else(name: str) -> None:
     torch.manual_seed(0)
     groups = apply(POLICIES[name], model)
     before = {key: each.detach().clone() for key, each in model.state_dict().items()}
-    seals = sealed(model)
+    seals = sealed(parts_of(model))
     expected = {"full": ["connector", "language_model"], "lora of attention": ["connector", "lora"]}
     assert [each.name for each in groups] == expected.get(name, [each.name for each in groups])
     learning = {id(p) for group in groups for p in group.parameters}
@@ -48,7 +49,7 @@ def test_what_learns_changes_and_nothing_else(name: str) -> None:
     changed = {key for key, each in model.state_dict().items() if not torch.equal(each, before[key])}
     named = {key for key, p in model.named_parameters(remove_duplicate=False) if p.requires_grad}
     assert changed and changed <= named
-    require_unchanged(seals, model)
+    require_unchanged(seals, parts_of(model))
     parts = {"connector": name in ("connector", "full", "lora of attention", "all but the maps")}
     assert any(key.startswith("connector.") for key in changed) == parts["connector"]
 
@@ -56,16 +57,16 @@ def test_what_learns_changes_and_nothing_else(name: str) -> None:
 def test_a_change_of_what_is_frozen_is_found() -> None:
     model = models.model()
     apply(Policy(connector=Learns(0.1)), model)
-    seals = sealed(model)
+    seals = sealed(parts_of(model))
     with torch.no_grad():
         next(model.language_model.parameters()).view(-1)[3] += 1e-6
     with pytest.raises(CorruptPart, match="the language model changed where it was frozen"):
-        require_unchanged(seals, model)
-    seals = sealed(model)
+        require_unchanged(seals, parts_of(model))
+    seals = sealed(parts_of(model))
     with torch.no_grad():
         next(model.encoder.net.parameters()).view(-1)[3] += 1e-6
     with pytest.raises(CorruptPart, match="the encoder changed"):
-        require_unchanged(seals, model)
+        require_unchanged(seals, parts_of(model))
 
 
 def test_adapters_begin_as_nothing_and_merged_they_stay_what_they_are() -> None:

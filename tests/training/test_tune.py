@@ -12,10 +12,12 @@ from safetensors.torch import load_file
 from isthmus.errors import CorruptPart, InputError
 from isthmus.messages import user
 from isthmus.training.held_out import split
+from isthmus.training.own_recipe import Augmentation, DataEntry
 from isthmus.training.plan import plan
 from isthmus.training.policy import Learns, LoraLearns, Policy
-from isthmus.training.tune import open_sources, steps_of, tune
-from isthmus.training.tune_recipe import Augmentation, DataEntry, TuneRecipe, TuneStage
+from isthmus.training.stages import open_sources, steps_of
+from isthmus.training.tune import tune
+from isthmus.training.tune_recipe import TuneRecipe, TuneStage
 from isthmus.vlm.load import load_vlm
 from isthmus.vlm.tuned import MODEL_TYPE
 from tests.backends.tiny_native import save_native_llava

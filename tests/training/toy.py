@@ -37,6 +37,8 @@ class Numbers:
 
 
 class Toy:
+    counted = "rows"
+
     def __init__(self, dropout: float = 0.2) -> None:
         torch.manual_seed(1)
         self.module = Net(dropout)

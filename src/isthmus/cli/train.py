@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from isthmus.training.contrast_recipe import ContrastRecipe, QFormerRecipe
+    from isthmus.training.dual_tuning import Contrasted
     from isthmus.training.recipe import EmbedderRecipe, VlmRecipe
+    from isthmus.training.tune import Tuned
     from isthmus.training.tune_recipe import TuneRecipe
 
 
@@ -39,23 +42,30 @@ def train(
     Ctrl-C keeps a checkpoint; --resume goes on from there as if nothing had been.
     """
     from isthmus.errors import InputError
-    from isthmus.training.recipe import read_recipe
+    from isthmus.training.contrast_recipe import ContrastRecipe, QFormerRecipe
+    from isthmus.training.recipe import EmbedderRecipe, VlmRecipe, read_recipe
     from isthmus.training.shipped import recipe_file
-    from isthmus.training.tune_recipe import TuneRecipe
 
     changes = [*(change or ()), *_data_changes(data or ())]
     read = read_recipe(recipe_file(recipe), seed=seed, changes=changes)
-    if isinstance(read, TuneRecipe) and dry_run:
+    if isinstance(read, EmbedderRecipe | VlmRecipe):
+        if dry_run:
+            raise InputError("--dry-run is for recipes that make a model of your own")
+        _default(read, _given(out), as_json=as_json, quiet=quiet)
+    elif dry_run:
         _plan(read, device, as_json=as_json, quiet=quiet)
-        return
-    if dry_run:
-        raise InputError("--dry-run is for recipes that make a model of your own")
+    elif isinstance(read, ContrastRecipe | QFormerRecipe):
+        _contrast(read, _given(out), resume=resume, device=device, as_json=as_json, quiet=quiet)
+    else:
+        _tune(read, _given(out), resume=resume, device=device, as_json=as_json, quiet=quiet)
+
+
+def _given(out: Path | None) -> Path:
+    from isthmus.errors import InputError
+
     if out is None:
         raise InputError("nowhere to write to", todo="give --out FOLDER")
-    if isinstance(read, TuneRecipe):
-        _tune(read, out, resume=resume, device=device, as_json=as_json, quiet=quiet)
-    else:
-        _default(read, out, as_json=as_json, quiet=quiet)
+    return out
 
 
 def _data_changes(data: "list[str] | tuple[str, ...]") -> list[str]:
@@ -69,33 +79,79 @@ def _data_changes(data: "list[str] | tuple[str, ...]") -> list[str]:
     return changes
 
 
-def _plan(read: "TuneRecipe", device: str | None, *, as_json: bool, quiet: bool) -> None:
+def _plan(
+    read: "TuneRecipe | ContrastRecipe | QFormerRecipe", device: str | None, *, as_json: bool, quiet: bool
+) -> None:
     import json
 
-    from isthmus.training.plan import plan
+    from isthmus.training.pair_plan import PairPlan, plan_pairs
+    from isthmus.training.plan import Plan, plan
+    from isthmus.training.tune_recipe import TuneRecipe
 
-    found = plan(read, device=device or _device(), quiet=quiet)
+    place = device or _device()
+    found: Plan | PairPlan
+    if isinstance(read, TuneRecipe):
+        found = plan(read, device=place, quiet=quiet)
+    else:
+        found = plan_pairs(read, device=place, quiet=quiet)
     sys.stdout.write((json.dumps(found.as_json()) if as_json else str(found)) + "\n")
 
 
 def _tune(read: "TuneRecipe", out: Path, *, resume: bool, device: str | None, as_json: bool, quiet: bool) -> None:
-    import json
-    from dataclasses import asdict
-
     from isthmus.training.tune import tune
 
     tuned = tune(read, out, resume=resume, device=device, quiet=quiet)
-    if as_json:
-        sys.stdout.write(json.dumps(asdict(tuned)) + "\n")
-    elif tuned.stopped is not None:
-        sys.stdout.write(f"stopped in {tuned.stopped} and kept in {out}; go on with --resume\n")
+    lines = []
+    if tuned.before is not None and tuned.after is not None:
+        lines.append(f"held-out loss: {tuned.before:.3f} before, {tuned.after:.3f} after")
+    _told(tuned, out, lines, f"use it with --model {out}", as_json=as_json)
+
+
+def _contrast(
+    read: "ContrastRecipe | QFormerRecipe",
+    out: Path,
+    *,
+    resume: bool,
+    device: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from isthmus.training.contrast_recipe import ContrastRecipe
+    from isthmus.training.dual_tuning import tune_dual
+    from isthmus.training.held_pairs import in_a_line
+    from isthmus.training.stage1_tuning import tune_stage1
+
+    if isinstance(read, ContrastRecipe):
+        made = tune_dual(read, out, resume=resume, device=device, quiet=quiet)
+        use = f"use it with --model {out}"
     else:
-        if tuned.before is not None and tuned.after is not None:
-            sys.stdout.write(f"held-out loss: {tuned.before:.3f} before, {tuned.after:.3f} after\n")
-        if tuned.bad_records:
-            sys.stdout.write(f"{tuned.bad_records} records could not be used: {out / 'bad_records.jsonl'}\n")
-        sys.stdout.write(f"written to {out}; use it with --model {out}\n")
-    if tuned.stopped is not None:
+        made = tune_stage1(read, out, resume=resume, device=device, quiet=quiet)
+        use = f"go on with isthmus train blip2_stage2 --set start={out}"
+        use = use if read.language_model else "name a language_model in the recipe to go on with stage 2"
+    lines = [
+        f"{when}: held-out loss {loss:.3f}; {in_a_line(figures)}"
+        for when, loss, figures in (
+            ("before", made.before_loss, made.before),
+            ("after", made.after_loss, made.after),
+        )
+        if loss is not None and figures is not None
+    ]
+    _told(made, out, lines, use, as_json=as_json)
+
+
+def _told(made: "Tuned | Contrasted", out: Path, lines: list[str], use: str, *, as_json: bool) -> None:
+    import json
+    from dataclasses import asdict
+
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(made)) + "\n")
+    elif made.stopped is not None:
+        sys.stdout.write(f"stopped in {made.stopped} and kept in {out}; go on with --resume\n")
+    else:
+        if made.bad_records:
+            lines = [*lines, f"{made.bad_records} records could not be used: {out / 'bad_records.jsonl'}"]
+        sys.stdout.write("\n".join([*lines, f"written to {out}; {use}"]) + "\n")
+    if made.stopped is not None:
         raise typer.Exit(130)
 
 

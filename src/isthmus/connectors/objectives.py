@@ -123,6 +123,14 @@ class Stage1(nn.Module):
         states = self.qformer(memory, text, unimodal(self.qformer.config.queries, text.mask))
         return _unit(self.picture_map(states.queries)), _unit(self.text_map(states.text[:, 0]))
 
+    def of_pictures(self, memory: Memory) -> Tensor:
+        """As the first of `apart`, without texts beside them."""
+        return _unit(self.picture_map(self.qformer(memory).queries))
+
+    def of_texts(self, text: Text) -> Tensor:
+        """As the second of `apart`, without pictures beside them."""
+        return _unit(self.text_map(self.qformer(None, text).text[:, 0]))
+
     def match(self, memory: Memory, text: Text) -> Tensor:
         """ITM's logits [b, 2] (no, yes): the mean of all queries' answers."""
         states = self.qformer(memory, text, bidirectional(self.qformer.config.queries, text.mask))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from isthmus.contrastive.sentence import pooled_texts
+from isthmus.contrastive.sentence import traced_texts
 from isthmus.contrastive.text import TextTransformer
 from isthmus.contrastive.tokenizer import Tokenizer
 from isthmus.errors import CorruptPart
@@ -19,7 +19,7 @@ from isthmus.vision.encoder import VitEncoder
 
 
 class DualEncoder:
-    """CLIP, SigLIP and their kin, frozen. `load_dual_encoder` makes one from a checkpoint.
+    """CLIP, SigLIP and their kin, loaded frozen. `load_dual_encoder` makes one from a checkpoint.
 
     B pictures or texts, D the dimension of the common space. `image_head` and `text_head` take a tower's
     pooled vector to [B, D]. logit = scale · cosine + bias; `bias` is None for models trained with a softmax.
@@ -71,13 +71,25 @@ class DualEncoder:
 
         Raises InputError where there are none.
         """
-        return F.normalize(self.image_head(self.pictures.encode(views).pooled).float(), dim=-1)
+        return self.traced_images(views)
 
     @torch.no_grad()
     def texts(self, texts: Sequence[str], *, batch: int = 64) -> Tensor:
         """[B, D] float32, unit length, on the towers' device; computed `batch` at a time."""
-        pooled = pooled_texts(self.text_tower, self.tokenizer, texts, batch=batch)
+        return self.traced_texts(texts, batch=batch)
+
+    def traced_images(self, views: Sequence[Views]) -> Tensor:
+        """As `images`, with gradients to whatever was thawed."""
+        return self.of_pooled(self.pictures.traced(views).pooled)
+
+    def traced_texts(self, texts: Sequence[str], *, batch: int = 64) -> Tensor:
+        """As `texts`, with gradients to whatever was thawed."""
+        pooled = traced_texts(self.text_tower, self.tokenizer, texts, batch=batch)
         return F.normalize(self.text_head(pooled).float(), dim=-1)
+
+    def of_pooled(self, pooled: Tensor) -> Tensor:
+        """The picture tower's summaries (Features.pooled) -> [B, D] float32, unit length."""
+        return F.normalize(self.image_head(pooled).float(), dim=-1)
 
     def logits(self, images: Tensor, texts: Tensor) -> Tensor:
         """Unit vectors [B, D] and [T, D] -> [B, T], as the model was trained: softmax or sigmoid gives

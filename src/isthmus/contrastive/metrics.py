@@ -146,22 +146,40 @@ def retrieval(
     owner: Sequence[int] | Tensor,
     *,
     seed: int,
+    same: Sequence[int] | Tensor | None = None,
     ks: Sequence[int] = (1, 5, 10),
     ndcg_at: int = 10,
     resamples: int = 1000,
 ) -> Retrieval:
-    """Pictures [G, D] and captions [Q, D], unit vectors; `owner` [Q]: the row of each caption's picture.
+    """Pictures [G, D] and captions [Q, D], unit vectors; the rest as `retrieval_by`, with their products as scores."""
+    return retrieval_by(texts @ images.T, owner, seed=seed, same=same, ks=ks, ndcg_at=ndcg_at, resamples=resamples)
+
+
+def retrieval_by(
+    scores: Tensor,
+    owner: Sequence[int] | Tensor,
+    *,
+    seed: int,
+    same: Sequence[int] | Tensor | None = None,
+    ks: Sequence[int] = (1, 5, 10),
+    ndcg_at: int = 10,
+    resamples: int = 1000,
+) -> Retrieval:
+    """scores [Q, G] of captions and pictures; `owner` [Q]: the column of each caption's picture.
 
     A picture may have several captions: any one of them found counts. Pictures without a caption are only
-    distractors of text to image. Raises ValueError as `ranked` does.
+    distractors of text to image. `same` [Q]: captions of equal ids are the same words, each of which belongs to the
+    pictures of all of them. Raises ValueError as `ranked` does.
     """
-    of = torch.as_tensor(owner, device=images.device)
-    if of.shape != texts.shape[:1]:
-        raise ValueError(f"{len(of)} owners for {len(texts)} captions")
-    if len(of) and (int(of.min()) < 0 or int(of.max()) >= len(images)):
-        raise ValueError(f"an owner is not one of the {len(images)} pictures")
-    pair = of[:, None] == torch.arange(len(images), device=images.device)
-    scores = texts @ images.T
+    of = torch.as_tensor(owner, device=scores.device)
+    if of.shape != scores.shape[:1]:
+        raise ValueError(f"{len(of)} owners for {len(scores)} captions")
+    if len(of) and (int(of.min()) < 0 or int(of.max()) >= scores.shape[1]):
+        raise ValueError(f"an owner is not one of the {scores.shape[1]} pictures")
+    pair = of[:, None] == torch.arange(scores.shape[1], device=scores.device)
+    if same is not None:
+        ids = torch.as_tensor(same, device=scores.device)
+        pair = (ids[:, None] == ids).float() @ pair.float() > 0
     captioned = pair.any(0)
 
     def direction(scores: Tensor, gain: Tensor, groups: Tensor | None) -> Direction:

@@ -40,6 +40,11 @@ def pooled_texts(tower: TextTransformer, tokenizer: Tokenizer, texts: Sequence[s
     `batch` at a time, longest together, so that little padding is computed. Not under inference_mode: heads
     are trained on these vectors.
     """
+    return traced_texts(tower, tokenizer, texts, batch=batch)
+
+
+def traced_texts(tower: TextTransformer, tokenizer: Tokenizer, texts: Sequence[str], *, batch: int = 64) -> Tensor:
+    """As `pooled_texts`, with gradients to whatever of the tower was thawed."""
     weight = tower.tokens.weight
     vectors = torch.empty(len(texts), tower.config.width_out, dtype=weight.dtype, device=weight.device)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
@@ -50,7 +55,8 @@ def pooled_texts(tower: TextTransformer, tokenizer: Tokenizer, texts: Sequence[s
         whole = tokenizer.fixed or bool(tokens.mask.all())
         mask = None if whole else tokens.mask.to(weight.device)
         places = torch.tensor(part, device=weight.device)
-        vectors[places] = tower(tokens.ids.to(weight.device), mask).pooled
+        pooled = tower(tokens.ids.to(weight.device), mask).pooled
+        vectors[places] = pooled.to(vectors.dtype)  # autocast's are narrower
     return vectors
 
 

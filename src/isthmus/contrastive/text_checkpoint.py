@@ -158,33 +158,12 @@ def build_text(
     embeddings or layers. Position buffers, an unused pooler and what a task put behind the tower are left
     aside.
     """
-    names = _CLIP if config.norm == "pre" else _BERT
     found: Tensors = {}
     used: set[str] = set()
-
-    def take(ours: str, *theirs: str, parts: tuple[str, ...] = ("weight", "bias")) -> None:
-        for part in parts:
-            sources = [f"{name}.{part}" for name in theirs]
-            used.update(sources)
-            joined = [pick(tensors, source) for source in sources]
-            found[f"{ours}.{part}"] = joined[0] if len(joined) == 1 else torch.cat(joined)
-
-    take("tokens", names.tokens, parts=("weight",))
-    take("positions", names.positions, parts=("weight",))
-    if config.token_types:
-        take("types", names.types, parts=("weight",))
-    take("norm", names.norm)
-    for i in range(config.layers):
-        take(f"blocks.{i}.norm1", names.norm1.format(i))
-        take(f"blocks.{i}.qkv", *(name.format(i) for name in names.qkv))
-        take(f"blocks.{i}.out", names.out.format(i))
-        take(f"blocks.{i}.norm2", names.norm2.format(i))
-        take(f"blocks.{i}.up", names.up.format(i))
-        take(f"blocks.{i}.down", names.down.format(i))
-    if config.pool == "tanh":
-        take("pooler", names.pooler)
-    if config.head is not None:
-        take("head", names.head)
+    for ours, sources in _theirs(config).items():
+        used.update(sources)
+        joined = [pick(tensors, source) for source in sources]
+        found[ours] = joined[0] if len(joined) == 1 else torch.cat(joined)
     left = [name for name in tensors if name.startswith(("embeddings.", "encoder.")) and name not in used]
     left = sorted(name for name in left if name not in _BUFFERS)
     if left:
@@ -196,6 +175,40 @@ def build_text(
         tower = TextTransformer(config)
     fill(tower, found, device=device, dtype=dtype)
     return tower
+
+
+def export_text(tower: TextTransformer) -> Tensors:
+    """A tower's tensors under Hugging Face names without a prefix: the way back of `build_text`."""
+    out: Tensors = {}
+    state = tower.state_dict()
+    for ours, sources in _theirs(tower.config).items():
+        parts = [state[ours]] if len(sources) == 1 else [part.clone() for part in state[ours].chunk(len(sources))]
+        out.update(zip(sources, parts, strict=True))
+    return out
+
+
+def _theirs(config: TextConfig) -> dict[str, tuple[str, ...]]:
+    """Each parameter of a TextTransformer and the names whose tensors, joined along the first axis, make it."""
+    names = _CLIP if config.norm == "pre" else _BERT
+    modules: dict[str, tuple[str, ...]] = {"norm": (names.norm,)}
+    for i in range(config.layers):
+        modules[f"blocks.{i}.norm1"] = (names.norm1.format(i),)
+        modules[f"blocks.{i}.qkv"] = tuple(name.format(i) for name in names.qkv)
+        modules[f"blocks.{i}.out"] = (names.out.format(i),)
+        modules[f"blocks.{i}.norm2"] = (names.norm2.format(i),)
+        modules[f"blocks.{i}.up"] = (names.up.format(i),)
+        modules[f"blocks.{i}.down"] = (names.down.format(i),)
+    if config.pool == "tanh":
+        modules["pooler"] = (names.pooler,)
+    if config.head is not None:
+        modules["head"] = (names.head,)
+    tables = {"tokens": names.tokens, "positions": names.positions}
+    tables |= {"types": names.types} if config.token_types else {}
+    return {f"{ours}.weight": (f"{theirs}.weight",) for ours, theirs in tables.items()} | {
+        f"{ours}.{part}": tuple(f"{name}.{part}" for name in theirs)
+        for ours, theirs in modules.items()
+        for part in ("weight", "bias")
+    }
 
 
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from isthmus.data.chance import chance
 from isthmus.data.example import Example
+from isthmus.errors import InputError
 from isthmus.messages import Message, TextPart, assistant
 
 BRIEF = (
@@ -100,8 +101,7 @@ def instruct(example: Example, *, seed: int, epoch: int = 0) -> Example:
             return example
     key = (seed, example.place, epoch)
     if not text.strip():
-        turn = chance(seed, example.place, "caption") + epoch
-        answer = example.answers[turn % len(example.answers)]
+        answer = _turned(example, seed, epoch)
         wordings = _requests(answer)
         asked = wordings[chance(*key, "wording") % len(wordings)]
     else:
@@ -112,6 +112,19 @@ def instruct(example: Example, *, seed: int, epoch: int = 0) -> Example:
         asked = f"{text}\n{hints[chance(*key, 'hint') % len(hints)]}"
     parts = tuple(part for part in content if not isinstance(part, TextPart))
     return replace(example, messages=(Message("user", (*parts, TextPart(asked))), assistant(answer)))
+
+
+def caption_of(example: Example, *, seed: int, epoch: int = 0) -> str:
+    """Of a picture's captions the epoch's. Raises InputError where the record is no picture with captions."""
+    said = example.messages[0]
+    if not (example.answers and len(said.pictures) == 1 and len(example.messages) == 2 and not said.text.strip()):
+        raise InputError("this is no picture with a caption", todo="give one picture and what is said of it")
+    return _turned(example, seed, epoch)
+
+
+def _turned(example: Example, seed: int, epoch: int) -> str:
+    turn = chance(seed, example.place, "caption") + epoch
+    return example.answers[turn % len(example.answers)]
 
 
 def _requests(caption: str) -> tuple[str, ...]:

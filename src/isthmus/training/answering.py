@@ -29,6 +29,8 @@ class Conversations:
 class AnsweringTask:
     """Task of the loop. Counted are labelled tokens."""
 
+    counted = "tokens"
+
     def __init__(self, model: VisionLanguageModel, policy: Policy, *, activation_checkpointing: bool = False) -> None:
         """Freezes and thaws `model` as the policy says. `activation_checkpointing`: the language model's layers are
         computed again in the backward pass instead of being kept: less memory, a third more time."""

@@ -6,8 +6,8 @@ from math import sqrt
 from PIL import Image, ImageEnhance, ImageOps
 
 from isthmus.images.views import Picture
-from isthmus.training.conversations import Vary
-from isthmus.training.tune_recipe import Augmentation
+from isthmus.training.ahead import Vary
+from isthmus.training.own_recipe import Augmentation
 
 
 def vary(how: Augmentation) -> Vary:

@@ -1,29 +1,18 @@
 """Batches of conversations: drawn from a mixture, put as instructions, pictures opened ahead, encoded and laid out."""
 
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from isthmus.data.example import Example
 from isthmus.data.instructions import instruct
 from isthmus.data.mixture import Draw, Mixture
 from isthmus.errors import InputError, PictureError
-from isthmus.images.open import picture_of
-from isthmus.images.views import Picture
 from isthmus.messages import Message
+from isthmus.training.ahead import Ahead, Encode, Vary, damaged, opened, sources_of
 from isthmus.training.answering import Conversations
 from isthmus.vision.features import Features
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.sequence import Sample
-
-Encode: TypeAlias = Callable[[Sequence[Any]], Features]
-"""Of opened pictures; a FeatureCache's also of paths and bytes, which it does not open if it knows them."""
-Vary: TypeAlias = Callable[[Picture, str], Picture]
-"""A picture as it may look too. The text is a seed: equal ones give equal pictures."""
-OPENING = 4
-"""Threads that open pictures."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +25,9 @@ class _Opened:
 
 
 class ConversationBatches:
-    """Batches of the loop: this rank's share of a mixture, `size` conversations at a time.
+    """Batches of the loop: this rank's share of a mixture, `size` conversations at a time, read as `Ahead` reads.
 
-    The next batch is drawn and its pictures are opened while this one is trained on; `state` counts only what was given
-    out. A record that turns out to be of no use (a damaged picture, no label, longer than the context) is replaced by
-    the next of its source and stands in the mixture's report.
+    A record of no use has a damaged picture or no label, or is longer than the context.
     """
 
     def __init__(
@@ -54,57 +41,29 @@ class ConversationBatches:
     ) -> None:
         """`cached`: a FeatureCache's encode, which opens what it does not know. `vary`: augmentation of what is trained
         on; what varies is not cached."""
-        self._model, self._mixture, self._size, self._vary = model, mixture, size, vary
+        self._model, self._mixture, self._vary = model, mixture, vary
         self._cached = cached if vary is None else None
-        self._threads = ThreadPoolExecutor(OPENING, thread_name_prefix="opening")
-        self._ahead: deque[tuple[dict[str, Any], list[Draw], list[Future[_Opened]]]] = deque()
+        self._ahead = Ahead(mixture, size, self._open)
 
     def __next__(self) -> Conversations:
-        if not self._ahead:
-            self._draw()
-        _, draws, opening = self._ahead.popleft()
-        self._ahead.clear()
-        batch = self._laid_out([self._usable(draw, future) for draw, future in zip(draws, opening, strict=True)])
-        self._draw()
+        batch = self._laid_out(self._ahead.take())
+        self._ahead.begin()
         return batch
 
     def state(self) -> dict[str, Any]:
-        return self._ahead[0][0] if self._ahead else self._mixture.state()
+        return self._ahead.state()
 
     def resume(self, state: dict[str, Any]) -> None:
-        self._ahead.clear()
-        self._mixture.resume(state)
-
-    def _draw(self) -> None:
-        before = self._mixture.state()
-        draws = [next(self._mixture) for _ in range(self._size)]
-        self._ahead.append((before, draws, [self._threads.submit(self._open, draw) for draw in draws]))
+        self._ahead.resume(state)
 
     def _open(self, draw: Draw) -> _Opened:
         example = instruct(draw.example, seed=self._mixture.seed, epoch=draw.epoch)
         if self._cached is not None:
             return _Opened(draw, example.messages, sources_of(example))
-        pictures = opened(example, self._model)
+        pictures = opened(example, self._model.encoder.fit)
         if self._vary is not None:
-            pictures = tuple(
-                self._vary(picture, f"{self._mixture.seed}:{example.place}:{draw.epoch}:{at}")
-                for at, picture in enumerate(pictures)
-            )
+            pictures = tuple(self._vary(picture, self._ahead.key(draw, at)) for at, picture in enumerate(pictures))
         return _Opened(draw, example.messages, pictures)
-
-    def _usable(self, draw: Draw, opening: "Future[_Opened]") -> _Opened:
-        try:
-            return opening.result()
-        except InputError as error:
-            return self._instead(draw, error)
-
-    def _instead(self, draw: Draw, error: InputError) -> _Opened:
-        while True:
-            draw = self._mixture.instead(draw, error)
-            try:
-                return self._open(draw)
-            except InputError as another:
-                error = another
 
     def _laid_out(self, batch: list[_Opened]) -> Conversations:
         while True:
@@ -112,22 +71,13 @@ class ConversationBatches:
             try:
                 samples, features, errors = laid_out(self._model, conversations, self._cached or self._model.encode)
             except PictureError:
-                samples, features, errors = [], None, _damaged(conversations)
+                samples, features, errors = [], None, damaged([each.pictures for each in batch])
+                if not errors:
+                    raise
             if not errors:
                 return Conversations(tuple(samples), features, tuple(each.draw.example.place for each in batch))
             for at, error in errors.items():
-                batch[at] = self._instead(batch[at].draw, error)
-
-
-def sources_of(example: Example) -> tuple[Any, ...]:
-    """Its pictures in reading order, as the record names them."""
-    return tuple(part.source for said in example.messages for part in said.pictures)
-
-
-def opened(example: Example, model: VisionLanguageModel) -> tuple[Picture, ...]:
-    """An example's pictures in reading order. Raises PictureError."""
-    at_least = model.encoder.fit.at_least
-    return tuple(picture_of(source, at_least=at_least) for source in sources_of(example))
+                batch[at] = self._ahead.instead(batch[at].draw, error)
 
 
 def laid_out(
@@ -152,15 +102,3 @@ def laid_out(
         except InputError as error:
             errors[at] = error
     return samples, features, errors
-
-
-def _damaged(conversations: Sequence[tuple[Sequence[Message], Sequence[Any]]]) -> dict[int, InputError]:
-    """By index, whose pictures cannot be opened."""
-    errors: dict[int, InputError] = {}
-    for at, (_, pictures) in enumerate(conversations):
-        try:
-            for source in pictures:
-                picture_of(source, at_least=1)
-        except PictureError as error:
-            errors[at] = error
-    return errors

@@ -42,6 +42,8 @@ class Task(Protocol[Batch]):
     """
 
     module: nn.Module
+    counted: str
+    """What `weight` counts, as progress says it."""
 
     def groups(self) -> list["Group"]:
         """All that is trained. Called before the loop wraps or shards anything."""
@@ -219,7 +221,7 @@ class _Run:
                 )
             spent = time.perf_counter() - begun
             self._log({"step": step, **values, "norm": norm, "rate": self._rates(), "count": count, "seconds": spent})
-            reporter.advance(note=f"loss {values['loss']:.3f}, {count / spent:.0f} tokens/s")
+            reporter.advance(note=f"loss {values['loss']:.3f}, {count / spent:.0f} {self.task.counted}/s")
             if evaluate is not None and (step == settings.steps or _every(settings.evaluate_every, step)):
                 self._evaluate(step, evaluate)
             stopping = stopping and step < settings.steps

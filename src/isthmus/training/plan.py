@@ -12,9 +12,10 @@ from isthmus.data.instructions import instruct
 from isthmus.data.survey import Survey, records_of, survey
 from isthmus.errors import InputError
 from isthmus.progress import progress
-from isthmus.training.conversations import laid_out, opened
-from isthmus.training.policy import apply
-from isthmus.training.tune import Source, open_sources, steps_of
+from isthmus.training.ahead import opened
+from isthmus.training.conversations import laid_out
+from isthmus.training.policy import apply, parts_of
+from isthmus.training.stages import Source, drawn_from, open_sources, steps_of
 from isthmus.training.tune_recipe import TuneRecipe, TuneStage
 from isthmus.vlm.inspect import Inspection, inspect
 from isthmus.vlm.load import load_vlm
@@ -81,8 +82,8 @@ class Plan:
             f"{self.picture_tokens_mean:.0f} of them of pictures"
         )
         for stage in self.stages:
-            learning = ", ".join(f"{name} {_count(each)}" for name, each in stage.learning.items())
-            frozen = ", ".join(f"{name} {_count(each)}" for name, each in stage.frozen.items())
+            learning = ", ".join(f"{name} {counted(each)}" for name, each in stage.learning.items())
+            frozen = ", ".join(f"{name} {counted(each)}" for name, each in stage.frozen.items())
             lines.append(f"  {stage.name}: {stage.steps} steps of {stage.conversations_a_step} conversations")
             lines.append(f"    learns: {learning}; frozen: {frozen}; about {stage.memory / 1e9:.1f} GB")
         return "\n".join(["the plan:", *lines, "one sample, as the model sees it:", self.shown.table()])
@@ -118,7 +119,7 @@ def _samples(model: VisionLanguageModel, sources: Mapping[str, Source]) -> tuple
                 continue
             asked = instruct(record, seed=0)
             try:
-                samples, _, errors = laid_out(model, [(asked.messages, opened(asked, model))], model.encode)
+                samples, _, errors = laid_out(model, [(asked.messages, opened(asked, model.encoder.fit))], model.encode)
             except InputError:
                 continue  # the survey names it
             if not errors:
@@ -136,10 +137,9 @@ def _staged(
     longest: int,
     ranks: int,
 ) -> StagePlan:
-    drawn = {name: each for name, each in sources.items() if stage.data is None or name in stage.data}
     groups = apply(stage.learns, model)
     learning = {group.name: sum(p.numel() for p in group.parameters) for group in groups}
-    parts = {"encoder": model.encoder.net, "connector": model.connector, "language_model": model.language_model}
+    parts = parts_of(model)
     frozen = {name: sum(p.numel() for p in part.parameters() if not p.requires_grad) for name, part in parts.items()}
     copies = 3 + (stage.average is not None) + (stage.patience is not None)  # gradient and AdamW's two moments
     weights = sum(p.numel() * p.element_size() for part in parts.values() for p in part.parameters())
@@ -151,7 +151,7 @@ def _staged(
     activations = stage.batch * longest * width * layers * a_channel
     return StagePlan(
         stage.name,
-        steps_of(stage, drawn, ranks),
+        steps_of(stage, drawn_from(stage, sources), ranks),
         stage.batch * stage.accumulate * ranks,
         learning,
         {name: count for name, count in frozen.items() if count},
@@ -159,7 +159,7 @@ def _staged(
     )
 
 
-def _count(parameters: int) -> str:
+def counted(parameters: int) -> str:
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if parameters >= size:
             return f"{parameters / size:.1f} {unit}"

@@ -1,19 +1,14 @@
-"""What learns: of each part of a model all, some, a low-rank addition, or nothing; and the seal on what does not.
+"""What learns: of each part of a model all, some, a low-rank addition, or nothing."""
 
-Whatever is not named stays as it is, bit for bit: `sealed` hashes it before training, `require_unchanged` after.
-"""
-
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from isthmus.connectors.trainable import thaw
-from isthmus.errors import CorruptPart, InputError
+from isthmus.errors import InputError
 from isthmus.training.loop import Group
 from isthmus.training.strict import STRICT, Count, Rate, Share
 from isthmus.vlm.adapters import MARK, AdapterShape, Targets, add_adapters, has_adapters
@@ -116,33 +111,6 @@ def _embeddings(language_model: Any) -> Iterator[nn.Parameter]:
             yield from module.parameters(recurse=False)
 
 
-def sealed(model: VisionLanguageModel) -> dict[str, str]:
-    """Of each part: the hash of all of it that does not learn."""
-    return {
-        "encoder": _hash_of_frozen(model.encoder.net),
-        "connector": _hash_of_frozen(model.connector),
-        "language_model": _hash_of_frozen(model.language_model),
-    }
-
-
-def require_unchanged(before: dict[str, str], model: VisionLanguageModel) -> None:
-    """Raises CorruptPart unless everything frozen is what it was."""
-    after = sealed(model)
-    for part, seal in before.items():
-        if after[part] != seal:
-            raise CorruptPart(
-                f"the {part.replace('_', ' ')} changed where it was frozen",
-                why=f"its seal is {after[part][:12]}… instead of {seal[:12]}…",
-                todo="do not use what was trained; report this",
-            )
-
-
-def _hash_of_frozen(part: nn.Module) -> str:
-    learning = {name for name, p in part.named_parameters(remove_duplicate=False) if p.requires_grad}
-    digest = hashlib.sha256()
-    tensors: dict[str, Tensor] = part.state_dict()
-    for name, tensor in tensors.items():
-        if name not in learning:
-            digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def parts_of(model: VisionLanguageModel) -> dict[str, nn.Module]:
+    """What of a composed model is sealed."""
+    return {"encoder": model.encoder.net, "connector": model.connector, "language_model": model.language_model}

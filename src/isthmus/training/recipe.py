@@ -10,11 +10,12 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from isthmus.errors import InputError
+from isthmus.training.contrast_recipe import ContrastRecipe, QFormerRecipe
 from isthmus.training.data.questions import EASY_VQA, KINDS
 from isthmus.training.strict import STRICT, Count, Rate, Share
 from isthmus.training.tune_recipe import TuneRecipe
 
-UNION = ("embedder", "vlm", "model", "QFormerShape", "MlpShape", "[key]")
+UNION = ("embedder", "vlm", "model", "dual-encoder", "qformer", "QFormerShape", "MlpShape", "[key]")
 """What pydantic puts into the place of a mistake, beside the keys of the file."""
 SourceName: TypeAlias = Literal["stamps", "clipart", "emoji", "icons", "glyphs", "scenes", "imagined", "easy-vqa"]
 
@@ -155,7 +156,7 @@ class VlmRecipe:
                 raise ValueError(f"{name} draws from {', '.join(unknown)}, of which sources says nothing")
 
 
-AnyRecipe: TypeAlias = EmbedderRecipe | VlmRecipe | TuneRecipe
+AnyRecipe: TypeAlias = EmbedderRecipe | VlmRecipe | TuneRecipe | ContrastRecipe | QFormerRecipe
 Recipe: TypeAlias = Annotated[AnyRecipe, Field(discriminator="makes")]
 
 

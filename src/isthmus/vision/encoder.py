@@ -89,6 +89,10 @@ class VitEncoder:
     @torch.no_grad()
     def encode(self, views: Sequence[Views]) -> Features:
         """Features of B pictures, whose views may have any shapes: equal ones are batched, all are packed."""
+        return self.traced(views)
+
+    def traced(self, views: Sequence[Views]) -> Features:
+        """As `encode`, with gradients to whatever of the tower was thawed."""
         flat = [view for picture in views for view in picture.views]
         patches, grids, order = self._patches(flat)
         out = self.tower.packed(patches, grids, self.layer)

@@ -38,7 +38,7 @@ def load_vision_tower(
     names = {**_NAMES[family.layout], **(_SWIGLU_NAMES if config.activation == "swiglu" else {})}
     patch_weight = f"{names['patch_embed'][0]}.weight"
     if prefix is None:
-        prefix = _find_prefix(checkpoint, patch_weight)
+        prefix = vision_prefix(checkpoint)
     tensors = checkpoint.tensors(prefix)
     if not prefix:  # the tower stands at the root, beside what a task put there
         tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith(_NEIGHBOURS)}
@@ -46,6 +46,12 @@ def load_vision_tower(
         tensors[patch_weight] = _channels_first(tensors[patch_weight], config)
     where = f"{checkpoint.name} ({prefix}*)" if prefix else checkpoint.name
     return build_tower(config, tensors, names, where=where, ignore=_UNUSED, device=device, dtype=dtype)
+
+
+def vision_prefix(checkpoint: Checkpoint) -> str:
+    """What the names of the vision tower's tensors begin with. Raises CorruptPart where there is no single one."""
+    family, _ = read_vision_config(checkpoint.config, checkpoint.name)
+    return _find_prefix(checkpoint, f"{_NAMES[family.layout]['patch_embed'][0]}.weight")
 
 
 def build_tower(

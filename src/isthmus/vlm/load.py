@@ -10,6 +10,7 @@ from isthmus.vlm.idefics3 import load_idefics3
 from isthmus.vlm.llava import load_llava
 from isthmus.vlm.llava_next import load_llava_next
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.qformer_folder import load_before_stage2
 from isthmus.vlm.tuned import load_tuned
 
 FAMILIES = ("BLIP-2", "InstructBLIP", "LLaVA-1.5", "LLaVA-NeXT", "Idefics3", "SmolVLM")
@@ -26,6 +27,8 @@ def load_vlm(name: str, *, device: str | torch.device = "cpu", dtype: torch.dtyp
     match kind:
         case "isthmus-vlm":
             return load_default_vlm(checkpoint, device=device, dtype=dtype)
+        case "isthmus-qformer":
+            return load_before_stage2(checkpoint, device=device, dtype=dtype)
         case "isthmus-tuned":
             return load_tuned(checkpoint, load_vlm, device=device, dtype=dtype)
         case "blip-2":
