@@ -1,7 +1,9 @@
 """A recipe makes a dual encoder of one's own: it learns, goes on exactly, is found again; `transformers` reads it."""
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,16 +41,18 @@ def starts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Pictures in six colours, each with the words of its colour; of one they are missing."""
-    folder = tmp_path_factory.mktemp("pairs")
+    folder = tmp_path_factory.mktemp("data") / "pairs"
+    folder.mkdir()
     for at in range(36):
         drawn = np.asarray(picture(at, 40, 30).convert("RGB")).astype(np.int64) // 4
         tinted = drawn + np.array([(at % 6) * 30, (at % 3) * 60, (at % 2) * 120])
         Image.fromarray(tinted.clip(0, 255).astype(np.uint8)).save(folder / f"{at:02}.png")
         (folder / f"{at:02}.txt").write_text(f"{WORDS[at % 6]}\n", encoding="utf-8")
     (folder / "05.txt").unlink()
-    return folder
+    with contextlib.chdir(folder.parent):  # what is held out is decided by the path: let it be the same each time
+        yield Path("pairs")
 
 
 def recipe(start: Path, pairs: Path, *stages: ContrastStage, **changed) -> ContrastRecipe:

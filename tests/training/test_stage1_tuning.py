@@ -1,6 +1,8 @@
 """A recipe makes a Q-Former of one's own: it learns to read, goes on exactly, and stage 2 begins as what came out."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,14 +70,16 @@ def starts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pairs")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("data") / "pairs"
+    folder.mkdir()
     for at in range(32):
         shade = Image.new("RGB", (30 + at, 40), COLOURS[at % 4])
         Image.blend(shade, Image.new("RGB", shade.size, "#808080"), at / 100).save(folder / f"{at:02}.png")
         (folder / f"{at:02}.txt").write_text(WORDS[at % 4])
     (folder / "05.txt").unlink()
-    return folder
+    with contextlib.chdir(folder.parent):  # what is held out is decided by the path: let it be the same each time
+        yield Path("pairs")
 
 
 def recipe(starts: Path, pairs: Path, **changed) -> QFormerRecipe:
