@@ -25,7 +25,7 @@ class Part:
 def split(source: Examples, share: float, *, seed: int) -> tuple[Part, Part]:
     """To train on, to judge by: of about `share` of all pictures (or texts) every record. The same at every call.
 
-    A picture is known by its path, or by its bytes. Records that cannot be read stay on the side that is trained on,
+    A picture is known by its file's and folder's names, or by its bytes. Records that cannot be read stay on the side that is trained on,
     which reports them. Raises InputError where either side would be empty.
     """
     sides: tuple[list[int], list[int]] = ([], [])
@@ -51,4 +51,5 @@ def _key(example: Example) -> str:
     first = pictures[0]
     if isinstance(first, bytes):
         return hashlib.sha256(first).hexdigest()
-    return str(first) if isinstance(first, str | Path) else example.place
+    # of a path its end alone: data that were moved are parted as before
+    return "/".join(Path(first).parts[-2:]) if isinstance(first, str | Path) else example.place
