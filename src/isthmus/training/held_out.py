@@ -25,8 +25,8 @@ class Part:
 def split(source: Examples, share: float, *, seed: int) -> tuple[Part, Part]:
     """To train on, to judge by: of about `share` of all pictures (or texts) every record. The same at every call.
 
-    A picture is known by its file's and folder's names, or by its bytes. Records that cannot be read stay on the side that is trained on,
-    which reports them. Raises InputError where either side would be empty.
+    A picture is known by its file's and folder's names, or by its bytes. Records that cannot be read stay on the side
+    that is trained on, which reports them. Raises InputError where either side would be empty.
     """
     sides: tuple[list[int], list[int]] = ([], [])
     for at in range(len(source)):
