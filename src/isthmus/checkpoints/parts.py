@@ -148,6 +148,16 @@ PARTS = (
         size=24_554_676,
         licence="Apache-2.0",
     ),
+    Part(
+        name="default/vlm-llava",
+        role="answers about pictures, LLaVA's way",
+        package="isthmus",
+        module="isthmus",
+        file="weights/vlm-llava/model.safetensors",
+        sha256="3b5d1cb21a9a97a999ff5581de829cc41e75cde817670e1b7864f8e480a2caf9",
+        size=4_840_196,
+        licence="Apache-2.0",
+    ),
 )
 
 
