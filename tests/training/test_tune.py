@@ -37,7 +37,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve pictures with captions beside them, of which one is damaged."""
-    folder = tmp_path_factory.mktemp("pairs")
+    folder = tmp_path_factory.mktemp("tune") / "pairs"  # by whose name and the files' they are parted
+    folder.mkdir()
     for at in range(12):
         models.picture(at, 40, 30).save(folder / f"{at:02}.png")
         (folder / f"{at:02}.txt").write_text("a cat on a table" if at % 2 else "two dogs run")
