@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from isthmus.training.feature_cache import FeatureCache, Verified, evict, usage, verify
+from isthmus.training.feature_cache import FeatureCache, Verified, evict, shards, usage, verify
 from isthmus.training.feature_cache.shards import INDEX
 
 from .patches import Patches, ended, equal, files, forked, image
@@ -198,3 +198,26 @@ def test_the_systems_own_refusal(limit: int, tmp_path: Path) -> None:
     assert ended(forked(work)) == 0
     assert verify(folder).damaged == 0
     assert equal(opened(folder, Patches()).encode(PICTURES), truth(PICTURES))
+
+
+def test_a_shard_evicted_between_its_listing_and_its_reading_is_forgotten_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was known of it before goes too."""
+    folder = tmp_path / "f"
+    other, cache = opened(folder), opened(folder)
+    other.encode(PICTURES[:2])
+    cache.encode(PICTURES[:2])
+    other.encode(PICTURES[2:4])  # so that there is more of a shard that is known
+    other.close()
+    listed = shards.sizes_of(folder)
+
+    def gone(_: Path) -> object:
+        evict(folder, 0)
+        return listed
+
+    monkeypatch.setattr(shards, "sizes_of", gone)
+    cache._shards.refresh()
+    monkeypatch.undo()
+    assert not cache._shards.keys()
+    assert equal(cache.encode(PICTURES[:4]), truth(PICTURES[:4]))

@@ -193,7 +193,7 @@ class Shards:
                 file.seek(len(known))
                 new = file.read()
         except FileNotFoundError:  # evicted since it was listed
-            del self._index[number]
+            self._drop(number)
             return
         first, valid = len(known) // ENTRY_BYTES, 0
         for row in range(len(new) // ENTRY_BYTES):
