@@ -1,20 +1,18 @@
 """A dual encoder that was trained further: what it began as, by name, and all that was trained, in one file."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from isthmus.checkpoints import Checkpoint, resolve
-from isthmus.checkpoints.cache import written_whole
+from isthmus.checkpoints.trained import begun_as, fill, lasting_name, require_trained_fit, write_trained
 from isthmus.contrastive.dual_encoder import DualEncoder
 from isthmus.contrastive.embedder import Embedder
-from isthmus.errors import CorruptPart, FitMismatch
+from isthmus.errors import CorruptPart
 from isthmus.vision.encoder import VitEncoder
 
 MODEL_TYPE = "isthmus-dual-encoder"
@@ -46,22 +44,17 @@ def save_tuned_dual(
     refuses.
     """
     begun = resolve(start)
-    where = str(begun.folder.resolve()) if begun.origin == "folder" else start
-    origin = {"name": where, "fingerprint": begun.fingerprint, "fit": dual.fit.fingerprint}
+    origin = {"name": lasting_name(begun), "fingerprint": begun.fingerprint, "fit": dual.fit.fingerprint}
     own = _parameters(dual)
     names = {name for name in trained if name in own}
     if begun.config.get("model_type") == MODEL_TYPE:
         names |= begun.keys() & own.keys()
         origin = begun.config["start"]
-    tensors = {name: own[name].detach().cpu().contiguous() for name in sorted(names)}
+    tensors: dict[str, Tensor] = {name: own[name] for name in sorted(names)}
     tensors["scale"] = torch.tensor([dual.scale])
     if dual.bias is not None:
         tensors["bias"] = torch.tensor([dual.bias])
-    with written_whole(folder / "model.safetensors") as temporary:
-        save_file(tensors, temporary)
-    config = {"model_type": MODEL_TYPE, "start": origin, **(about or {})}
-    with written_whole(folder / "config.json") as temporary:
-        temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_trained(folder, tensors, {"model_type": MODEL_TYPE, "start": origin, **(about or {})})
 
 
 def load_tuned_dual(
@@ -76,32 +69,17 @@ def load_tuned_dual(
     Raises MissingPart where that is not there, CorruptPart where it is another one than was trained on, or the file
     does not fit it, FitMismatch where pictures would be prepared in another way.
     """
-    try:
-        start = checkpoint.config["start"]
-        name, fingerprint, fit = str(start["name"]), start["fingerprint"], start["fit"]
-    except (KeyError, TypeError) as error:
-        raise CorruptPart(f"{checkpoint.folder} holds no trained model", why=f"no {error} in config.json") from None
-    if resolve(name).fingerprint != fingerprint:
-        raise CorruptPart(
-            f"{name} is not what {checkpoint.name} was trained on",
-            why="its weights have another fingerprint",
-            todo="give the model it began with",
-        )
-    dual = load(name, device=device, dtype=dtype)
+    start = begun_as(checkpoint)
+    dual = load(start["name"], device=device, dtype=dtype)
     if not isinstance(dual, DualEncoder):
-        raise CorruptPart(f"{name}, which {checkpoint.name} began as, is no dual encoder of two towers")
-    if dual.fit.fingerprint != fit:
-        raise FitMismatch(
-            f"{checkpoint.name} was trained with another Fit",
-            why=f"{fit} instead of {dual.fit.fingerprint}",
-            todo="train it again",
-        )
+        raise CorruptPart(f"{start['name']}, which {checkpoint.name} began as, is no dual encoder of two towers")
+    require_trained_fit(checkpoint.name, start["fit"], dual.fit.fingerprint)
     tensors = checkpoint.tensors()
     scale, bias = tensors.pop("scale", None), tensors.pop("bias", None)
     if scale is None:
         raise CorruptPart(f"{checkpoint.name} has no tensor scale", todo="train it again")
-    _fill(_parameters(dual), tensors, checkpoint.name)
-    weights = hashlib.sha256(f"{fingerprint}:{checkpoint.fingerprint}".encode()).hexdigest()
+    fill(_parameters(dual), tensors, checkpoint.name)
+    weights = hashlib.sha256(f"{start['fingerprint']}:{checkpoint.fingerprint}".encode()).hexdigest()
     return DualEncoder(
         pictures=VitEncoder(checkpoint.name, dual.pictures.tower, dual.fit, weights=weights),
         image_head=dual.image_head,
@@ -116,11 +94,3 @@ def load_tuned_dual(
 
 def _parameters(dual: DualEncoder) -> dict[str, nn.Parameter]:
     return {f"{part}.{name}": p for part, module in parts_of(dual).items() for name, p in module.named_parameters()}
-
-
-@torch.no_grad()
-def _fill(own: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor], name: str) -> None:
-    for key, value in tensors.items():
-        if key not in own or own[key].shape != value.shape:
-            raise CorruptPart(f"{name} has a tensor {key} that does not fit what it began as", todo="train it again")
-        own[key].copy_(value)

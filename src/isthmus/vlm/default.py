@@ -4,25 +4,23 @@ A checkpoint holds what was trained and the classes' vectors; the frozen parts c
 fingerprints. `isthmus train` writes such folders, `default/vlm` is one.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from isthmus.checkpoints import Checkpoint, resolve
-from isthmus.checkpoints.cache import written_whole
+from isthmus.checkpoints.trained import require_trained_fit, write_trained
 from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.hint import HintConnector, HintShape
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.connectors.names import NamesConnector, NamesShape
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.connectors.soft_prompt import SoftPromptConnector
-from isthmus.errors import CorruptPart, FitMismatch
+from isthmus.errors import CorruptPart
 from isthmus.precision import fast_dtype
 from isthmus.vision.depths import OVERVIEWS, DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
@@ -50,12 +48,7 @@ def load_default_vlm(
         seen = config["encoder"]
         base = load_efficientnet(resolve(seen["name"]), device=device, dtype=dtype, size=seen["size"])
         encoder = DepthsEncoder(base, classes)
-        if encoder.fit.fingerprint != config["encoder"]["fit"]:
-            raise FitMismatch(
-                f"{checkpoint.name} was trained with another Fit",
-                why=f"{config['encoder']['fit']} instead of {encoder.fit.fingerprint}",
-                todo="train it again",
-            )
+        require_trained_fit(checkpoint.name, seen["fit"], encoder.fit.fingerprint)
         language = load_language_model(
             config["language_model"]["name"], device=device, dtype=dtype or fast_dtype(device)
         )
@@ -109,8 +102,6 @@ def save_default_vlm(
             tensors[f"connector.{name}.words".replace("..", ".")] = _ids_of(part.words, rows)
     # in full: they are part of the encoder's fingerprint
     tensors["classes"] = encoder.classes.cpu().contiguous()
-    with written_whole(folder / "model.safetensors") as temporary:
-        save_file(tensors, temporary)
     config = {
         "model_type": MODEL_TYPE,
         "encoder": {
@@ -123,8 +114,7 @@ def save_default_vlm(
         "language_model": {"name": language_model[0], "fingerprint": language_model[1]},
         **about,
     }
-    with written_whole(folder / "config.json") as temporary:
-        temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_trained(folder, tensors, config)
 
 
 def _ids_of(words: Tensor, rows: Tensor) -> Tensor:

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from isthmus.checkpoints import Checkpoint, resolve
 from isthmus.checkpoints.cache import written_whole
+from isthmus.checkpoints.trained import lasting_name, require_trained_fit, write_trained
 from isthmus.connectors.objectives import Stage1
 from isthmus.connectors.qformer import QFormer, QFormerConfig, QFormerConnector, without_text
 from isthmus.contrastive.tokenizer import Tokenizer, load_tokenizer
-from isthmus.errors import CorruptPart, FitMismatch, InputError
+from isthmus.errors import CorruptPart, InputError
 from isthmus.vision.encoder import load_encoder
 from isthmus.vision.features import Encoder
 from isthmus.vlm.chat_template import ChatTemplate
@@ -52,7 +52,7 @@ def save_qformer(
     if language_model is not None:
         language = load_language_model(language_model)
         config = replace(config, width_out=language.model.get_input_embeddings().weight.shape[1])
-        spoken_to = {"name": _place(language_model), "fingerprint": language.fingerprint}
+        spoken_to = {"name": lasting_name(resolve(language_model)), "fingerprint": language.fingerprint}
         fresh = torch.nn.Linear(config.width, config.width_out)
         tensors |= {f"project.{name}": each for name, each in fresh.state_dict().items()}
     with written_whole(folder / "tokenizer.json") as temporary:
@@ -60,12 +60,10 @@ def save_qformer(
     with written_whole(folder / "tokenizer_config.json") as temporary:
         padding = tokenizer.backend.id_to_token(tokenizer.padding)
         temporary.write_text(json.dumps({"pad_token": padding, "model_max_length": tokenizer.max_tokens}))
-    with written_whole(folder / "model.safetensors") as temporary:
-        save_file({name: each.detach().cpu().contiguous() for name, each in tensors.items()}, temporary)
     told = {
         "model_type": MODEL_TYPE,
         "encoder": {
-            "name": _place(encoder.name),
+            "name": lasting_name(resolve(encoder.name)),
             "fingerprint": encoder.fingerprint,
             "fit": encoder.fit.fingerprint,
         },
@@ -76,8 +74,7 @@ def save_qformer(
         "language_model": spoken_to,
         **(about or {}),
     }
-    with written_whole(folder / "config.json") as temporary:
-        temporary.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_trained(folder, tensors, told)
 
 
 def read_qformer(checkpoint: Checkpoint) -> tuple[Stage1, Tokenizer]:
@@ -122,12 +119,7 @@ def load_before_stage2(
         fit = seen["fit"]
     except (KeyError, TypeError, RuntimeError) as error:
         raise CorruptPart(f"{checkpoint.folder} holds no Q-Former of a first stage", why=str(error)) from None
-    if encoder.fit.fingerprint != fit:
-        raise FitMismatch(
-            f"{checkpoint.name} was trained with another Fit",
-            why=f"{fit} instead of {encoder.fit.fingerprint}",
-            todo="train it again",
-        )
+    require_trained_fit(checkpoint.name, fit, encoder.fit.fingerprint)
     for name, expected, found in fingerprints:
         if expected != found:
             raise CorruptPart(
@@ -153,8 +145,3 @@ def _connector(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for key, each in tensors.items()
         if key.startswith((own, "project."))
     }
-
-
-def _place(name: str) -> str:
-    """A folder from wherever it is called; other names as they are."""
-    return str(Path(name).resolve()) if resolve(name).origin == "folder" else name

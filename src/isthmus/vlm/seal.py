@@ -1,6 +1,7 @@
 """The seal: one hash over all of a frozen part, taken before and after training. Frozen means equal, bit for bit."""
 
 import hashlib
+from collections.abc import Collection
 
 import torch
 from torch import nn
@@ -8,11 +9,14 @@ from torch import nn
 from isthmus.errors import CorruptPart
 
 
-def seal(*parts: nn.Module) -> str:
-    """Hex SHA-256 over the names, dtypes, shapes and bytes of all parameters and buffers, in the modules' order."""
+def seal(*parts: nn.Module, without: Collection[str] = ()) -> str:
+    """Hex SHA-256 over the names, dtypes, shapes and bytes of all parameters and buffers but those named in `without`,
+    in the modules' order."""
     digest = hashlib.sha256()
     for part in parts:
         for name, tensor in part.state_dict().items():
+            if name in without:
+                continue
             digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
             flat = tensor.detach().cpu().contiguous().flatten()
             digest.update(flat.view(torch.uint8).numpy().tobytes())
