@@ -41,11 +41,28 @@ def test_what_is_equal_bit_for_bit_forgot_exactly_nothing(rows: np.ndarray, seed
 
 
 def test_a_loss_is_a_share_of_what_there_was() -> None:
-    found = gate([right(1, 1, 1, 1, 0)], [right(1, 1, 1, 0, 0)], 0.1)
+    found = gate([right(*[1] * 40, 0)], [right(*[1] * 30, *[0] * 11)], 0.2)
     assert found.losses[0].share.value == pytest.approx(0.25)
     assert not found.within
-    assert not found.losses[0].certain, "one item of five decides nothing"
-    assert gate([right(1, 1, 1, 1, 0)], [right(1, 1, 1, 0, 0)], 0.25).within
+    assert not found.losses[0].certain, "ten items of forty may as well be eight"
+    assert gate([right(*[1] * 40, 0)], [right(*[1] * 30, *[0] * 11)], 0.25).within
+
+
+def test_a_loss_that_may_be_none_is_not_over_the_budget() -> None:
+    """One of five items less is a fifth, and may be chance."""
+    found = gate([right(1, 1, 1, 1, 0)], [right(1, 1, 1, 0, 0)], 0.1)
+    assert found.losses[0].share.value == pytest.approx(0.25)
+    assert found.losses[0].share.low == 0
+    assert found.within
+    assert not found.losses[0].certain
+
+
+def test_the_worst_is_one_that_is_over_the_budget() -> None:
+    before = [right(1, 1, 1, 1), bits(10, 10, 10, 10)]
+    after = [right(1, 1, 1, 0), bits(11, 11, 11, 11)]
+    found = gate(before, after, 0.05)
+    assert found.losses[0].share.value > found.losses[1].share.value
+    assert found.worst.probe == "bits per byte: code"
 
 
 def test_where_lower_is_better_more_is_lost() -> None:
@@ -102,9 +119,9 @@ def test_a_budget_is_a_percentage(text: str) -> None:
 
 
 def test_the_gate_as_json() -> None:
-    value = json.loads(json.dumps(gate([right(1, 1)], [right(1, 0)], 0.01).to_json()))
+    value = json.loads(json.dumps(gate([right(1, 1)], [right(0, 0)], 0.01).to_json()))
     assert (value["within"], value["budget"]) == (False, 0.01)
-    assert value["probes"][0]["loss"]["value"] == 0.5
+    assert value["probes"][0]["loss"]["value"] == 1
 
 
 def places() -> list[Place]:

@@ -15,6 +15,7 @@ from isthmus.training.held_out import split
 from isthmus.training.own_recipe import Augmentation, DataEntry
 from isthmus.training.plan import plan
 from isthmus.training.policy import Learns, LoraLearns, Policy
+from isthmus.training.rehearsal import Rehearse
 from isthmus.training.stages import open_sources, steps_of
 from isthmus.training.tune import tune
 from isthmus.training.tune_recipe import TuneRecipe, TuneStage
@@ -25,7 +26,12 @@ from tests.vlm import models
 
 CONNECT = TuneStage("connect", Policy(connector=Learns(0.01)), batch=3, steps=6, evaluate=2)
 INSTRUCT = TuneStage(
-    "instruct", Policy(connector=Learns(0.003), lora=LoraLearns(0.02, rank=2)), batch=3, epochs=1.0, evaluate=2
+    "instruct",
+    Policy(connector=Learns(0.003), lora=LoraLearns(0.02, rank=2)),
+    batch=3,
+    epochs=1.0,
+    evaluate=2,
+    rehearsal=Rehearse(texts=4, tokens=8, batch=2),
 )
 
 

@@ -2,7 +2,8 @@
 
 Compared is each probe's figure before and after, on the same items, as a share of what it was: (before - after) /
 before where higher is better, (after - before) / before where lower is (bits per byte). A gain is a negative loss. The
-gate looks at this figure itself; the interval, by bootstrap over items drawn in pairs, says how far to trust it.
+interval is by bootstrap over items drawn in pairs. A loss that may be none, whose interval holds 0, is not over the
+budget: of 32 instructions a single one is several per cent, and any training at all turns one over.
 
 Source of the plane of learning and forgetting: LoRA Learns Less and Forgets Less (Biderman et al., 2024), section 4.
 """
@@ -26,8 +27,8 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Loss:
-    """What one probe says: its figure before and after, and the share lost. `certain`: the whole interval of that share
-    is on the same side of the budget."""
+    """What one probe says: its figure before and after, and the share lost. `over`: more than the budget, and certainly
+    a loss. `certain`: the whole interval of that share is on the same side of the budget."""
 
     probe: str
     before: Interval
@@ -55,7 +56,8 @@ class Gate:
 
     @property
     def worst(self) -> Loss:
-        return max(self.losses, key=lambda loss: loss.share.value)
+        """What lost the largest share, of those over the budget if there are any."""
+        return max(self.losses, key=lambda loss: (loss.over, loss.share.value))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -114,6 +116,6 @@ def _loss(old: Probe, new: Probe, budget: float, seed: int) -> Loss:
 
     lost = interval(np.hstack([old.rows, new.rows]), share, seed=seed)
     allowed = budget + ROUNDING
-    over = lost.value > allowed
+    over = lost.value > allowed and lost.low > 0
     certain = lost.low > allowed if over else lost.high <= allowed
     return Loss(old.name, old.figure(seed=seed), new.figure(seed=seed), lost, over, certain)

@@ -52,7 +52,7 @@ def gate_text(compared: Compared, plan: Plan) -> str:
         lines += ["", _places_text(compared)]
     lines.append("")
     if gate.within:
-        lines.append("within the budget: no probe lost a larger share of its figure")
+        lines.append("within the budget: no probe certainly lost a larger share of its figure")
     else:
         worst = gate.worst
         lines.append(f"over the budget: {worst.probe} lost {_percent(worst.share)} % of its figure on the same items")

@@ -60,17 +60,25 @@ class Policy:
         if not (finer or self.connector or self.language_model):
             raise ValueError("nothing learns: give a part a rate")
 
+    @property
+    def of_language_model(self) -> bool:
+        """Whether anything of the language model learns, or beside it."""
+        return any((self.language_model, self.lora, self.norms, self.embeddings))
+
 
 def apply(policy: Policy, model: VisionLanguageModel) -> list[Group]:
     """Freezes and thaws `model`, adds adapters where the policy has them, and says what learns at which rate.
 
-    Adapters that are there already go on learning. Raises MissingPart where peft is needed and not installed,
-    InputError where a part has nothing that could learn.
+    Adapters that are there already go on learning. Where weights of the language model itself learn it is kept in
+    float32: AdamW's small steps are lost in bf16. Raises MissingPart where peft is needed and not installed, InputError
+    where a part has nothing that could learn.
     """
     language = model.language_model
     if policy.lora is not None and not has_adapters(language):
         add_adapters(language, policy.lora.shape)
     language.requires_grad_(False)
+    if policy.language_model or policy.norms or policy.embeddings:
+        language.float()
     own = dict(language.named_parameters())
     embedding_weights = {id(p) for p in _embeddings(language)}
     chosen: dict[str, tuple[Learns | LoraLearns, dict[str, nn.Parameter]]] = {}

@@ -1,6 +1,6 @@
 """A composed model of one's own from a recipe: stage after stage, judged on conversations that none of them saw."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from isthmus.training.conversations import ConversationBatches, laid_out
 from isthmus.training.feature_cache import FeatureCache
 from isthmus.training.loop import Ended
 from isthmus.training.policy import parts_of
+from isthmus.training.rehearsal import Rehearsal, Rehearse, remember
 from isthmus.training.stages import Source, begin, follow, lineage, open_sources, own_device, spread
 from isthmus.training.tune_recipe import TuneRecipe, TuneStage
 from isthmus.vlm.adapters import AdapterShape, has_adapters
@@ -61,7 +62,9 @@ def tune(
     judge = Judge(model, sources, cached or model.encode, seed=recipe.seed)
     before = judge()
     begun_with_adapters = has_adapters(model.language_model)
-    done = follow(recipe, out, _Conversing(model, cached, judge), sources, resume=resume, quiet=quiet)
+    piece = _Conversing(model, cached, judge, seed=recipe.seed)
+    piece.remember(recipe.stages)
+    done = follow(recipe, out, piece, sources, resume=resume, quiet=quiet)
     if done.stopped is not None:
         return Tuned(before, None, done.ended, done.bad_records, done.stopped)
     after = judge()
@@ -81,11 +84,22 @@ def tune(
 class _Conversing:
     """A Workpiece."""
 
-    def __init__(self, model: VisionLanguageModel, cached: Encode | None, judge: "Judge") -> None:
-        self._model, self._cached, self._judge = model, cached, judge
+    def __init__(self, model: VisionLanguageModel, cached: Encode | None, judge: "Judge", *, seed: int) -> None:
+        self._model, self._cached, self._judge, self._seed = model, cached, judge, seed
+        self._remembered: dict[Rehearse, Rehearsal] = {}
+
+    def remember(self, stages: Sequence[TuneStage]) -> None:
+        """What the model finds likely as it is now: before the first stage, since later ones are held against that."""
+        for each in {stage.rehearsal for stage in stages if stage.rehearsal is not None}:
+            self._remembered[each] = remember(self._model.language_model, self._model.tokenizer, each, seed=self._seed)
 
     def task(self, stage: TuneStage) -> AnsweringTask:
-        return AnsweringTask(self._model, stage.learns, activation_checkpointing=stage.activation_checkpointing)
+        return AnsweringTask(
+            self._model,
+            stage.learns,
+            activation_checkpointing=stage.activation_checkpointing,
+            rehearsal=None if stage.rehearsal is None else self._remembered[stage.rehearsal],
+        )
 
     def batches(self, stage: TuneStage, mixture: Mixture) -> ConversationBatches:
         varied = None if stage.augmentation is None else vary(stage.augmentation)

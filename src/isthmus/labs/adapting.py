@@ -1,0 +1,98 @@
+"""The default model learns of few pictures, in several ways: what the labs `forgetting` and `scarce` share.
+
+The encoder is frozen in all of them, as in every composed model, so its features are computed once a picture. Weights
+that learn are float32 and are computed with in bf16, where the processor is the faster at it.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from isthmus.connectors.mlp import MlpConnector
+from isthmus.data.example import Example, Examples
+from isthmus.data.mixture import Mixture
+from isthmus.precision import fast_autocast
+from isthmus.training.ahead import Encode, sources_of
+from isthmus.training.answering import AnsweringTask
+from isthmus.training.conversations import ConversationBatches, laid_out
+from isthmus.training.loop import Group, LoopSettings, train
+from isthmus.training.policy import Policy
+from isthmus.vlm.load import load_vlm
+from isthmus.vlm.model import VisionLanguageModel
+
+START = "default/vlm"
+
+
+@dataclass(frozen=True)
+class Way:
+    """What learns, stage after stage, each as many steps. `scratch`: connector and language model begin as noise, in
+    the shape of an MLP and of the language model they replace."""
+
+    name: str
+    stages: tuple[Policy, ...]
+    scratch: bool = False
+
+
+@dataclass(frozen=True)
+class Work:
+    """`steps` of `batch` pictures, over all stages together; a tenth of each stage's to warm up."""
+
+    steps: int
+    batch: int
+
+
+def begin(way: Way, seed: int) -> VisionLanguageModel:
+    """What is to learn."""
+    model = load_vlm(START)
+    if not way.scratch:
+        return model
+    language = model.language_model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        connector = MlpConnector(model.encoder.width, language.config.hidden_size)
+        fresh = type(language)(language.config).to(language.device).eval()
+    return VisionLanguageModel(model.encoder, connector, fresh, model.tokenizer, model.template, name="noise")
+
+
+def teach(
+    model: VisionLanguageModel, way: Way, examples: Examples, work: Work, seed: int, encode: Encode
+) -> list[Group]:
+    """`model` learns `examples` in place. What learned in the last stage."""
+    groups: list[Group] = []
+    for at, policy in enumerate(way.stages):
+        torch.manual_seed(seed)  # what adapters begin as
+        task = AnsweringTask(model, policy)
+        batches = ConversationBatches(model, Mixture([examples], seed=seed + at), work.batch, cached=encode)
+        settings = LoopSettings(work.steps // len(way.stages), warmup=0.1)
+        groups = task.groups()
+        with tempfile.TemporaryDirectory() as folder:
+            train(task, batches, settings, Path(folder), seed=seed, quiet=True)
+    model.requires_grad_(False).eval()
+    return groups
+
+
+@torch.no_grad()
+def answered(
+    model: VisionLanguageModel, examples: Examples, encode: Encode, *, shifted: int = 0, batch: int = 10
+) -> float:
+    """The share answered word for word: whether each next token is the likeliest, which is what greedy answers say.
+
+    `shifted`: each question is asked of the picture so many places further on.
+    """
+    model.eval()
+    right: list[bool] = []
+    for start in range(0, len(examples), batch):
+        part = [examples[at] for at in range(start, min(start + batch, len(examples)))]
+        seen: list[Example] = [examples[(start + at + shifted) % len(examples)] for at in range(len(part))]
+        asked = [(each.messages, sources_of(other)) for each, other in zip(part, seen, strict=True)]
+        samples, features, errors = laid_out(model, asked, encode)
+        assert not errors, errors
+        with fast_autocast(model.language_model.device):
+            out = model(samples, features)
+        hits = out.logits.argmax(-1).eq(out.targets).tolist()
+        for sample in samples:
+            right.append(all(hits[: sample.trained]))
+            del hits[: sample.trained]
+    return sum(right) / len(right)

@@ -1,0 +1,101 @@
+"""Rehearsal: while a language model learns, its next words stay as likely as they were, on texts of its own making.
+
+No text of others is needed: before anything is learned the model writes some, each behind a token drawn at random, and
+notes at every place its likeliest next tokens. A step then also holds what it finds now against that.
+
+Sources: Learning without Forgetting (Li and Hoiem, 2016): old answers as targets; LLM-QAT (Liu et al., 2023), section
+2.1: a model's own texts, begun at random tokens. Notation: R texts, T tokens of each, K likeliest of V, L places.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from isthmus.data.chance import chance
+from isthmus.training.strict import STRICT, Count
+
+KEPT = 64
+"""Likeliest tokens noted at a place; all others count as one."""
+WRITING = 32
+"""Texts written at once."""
+TINY = 1e-8
+
+
+@dataclass(frozen=True)
+class Rehearse:
+    """`weight`: of a token's divergence beside a labelled token's loss. `texts` of `tokens` each are written, and
+    `batch` of them rehearsed beside every batch of the data."""
+
+    __pydantic_config__ = STRICT
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    texts: Count = 64
+    tokens: Annotated[int, Field(ge=2)] = 64
+    batch: Count = 4
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a language model wrote, and found likely next. ids [R, T]; likeliest [R, T - 1, K] token ids, and their log
+    probabilities `logs`, float32."""
+
+    settings: Rehearse
+    ids: Tensor
+    likeliest: Tensor
+    logs: Tensor
+
+    def divergence(self, language_model: Any, *key: int | str) -> Tensor:
+        """Mean over places of the KL divergence, in nats, from what was likely to what is likely now; of `batch` texts
+        that the key draws. Never more than the divergence over all V tokens, since what is not noted counts as one."""
+        rows = torch.tensor(
+            [chance(*key, turn) % len(self.ids) for turn in range(self.settings.batch)], device=self.ids.device
+        )
+        ids, likeliest, before = self.ids[rows], self.likeliest[rows], self.logs[rows]
+        logits = language_model(input_ids=ids, use_cache=False).logits[:, :-1].float()
+        now = logits.log_softmax(-1).gather(-1, likeliest)
+        others_before, others_now = (_log_rest(each) for each in (before, now))
+        noted = (before.exp() * (before - now)).sum(-1)
+        return (noted + others_before.exp() * (others_before - others_now)).mean()
+
+
+@torch.no_grad()
+def remember(language_model: Any, tokenizer: Any, settings: Rehearse, *, seed: int) -> Rehearsal:
+    """Lets a causal model write and notes what it found likely. The same seed gives the same texts."""
+    device = language_model.device
+    ids = []
+    training = language_model.training
+    language_model.eval()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        firsts = torch.randint(len(tokenizer), (settings.texts, 1), device=device)
+        for part in firsts.split(WRITING):
+            begun = part
+            if tokenizer.bos_token_id is not None:
+                begun = F.pad(part, (1, 0), value=tokenizer.bos_token_id)
+            written = language_model.generate(
+                begun,
+                attention_mask=torch.ones_like(begun),
+                do_sample=True,
+                top_k=0,
+                top_p=1.0,
+                temperature=1.0,
+                min_new_tokens=settings.tokens - begun.shape[1],
+                max_new_tokens=settings.tokens - begun.shape[1],
+                pad_token_id=tokenizer.pad_token_id or 0,
+            )
+            ids.append(written)
+    found = []
+    for part in torch.cat(ids).split(settings.batch):
+        logits = language_model(input_ids=part, use_cache=False).logits[:, :-1].float()
+        found.append(logits.log_softmax(-1).topk(min(KEPT, logits.shape[-1]), dim=-1))
+    language_model.train(training)
+    likeliest, logs = torch.cat([each.indices for each in found]), torch.cat([each.values for each in found])
+    return Rehearsal(settings, torch.cat(ids), likeliest, logs)
+
+
+def _log_rest(logs: Tensor) -> Tensor:
+    """[.., K] -> [..]: log of what is left beside these probabilities."""
+    return (1 - logs.exp().sum(-1)).clamp(min=TINY).log()
