@@ -20,7 +20,7 @@ from isthmus.training.strict import STRICT, Count
 
 KEPT = 64
 """Likeliest tokens noted at a place; all others count as one."""
-WRITING = 32
+WRITING = 64
 """Texts written at once."""
 TINY = 1e-8
 
