@@ -19,11 +19,12 @@ from isthmus.vlm.sequence import Sample
 @dataclass(frozen=True)
 class Conversations:
     """A batch: samples, the features of all their pictures in reading order (None: there are none), and where each
-    sample comes from."""
+    sample comes from. `rows`: how many samples stand in each row (None: one)."""
 
     samples: tuple[Sample, ...]
     features: Features | None
     places: tuple[str, ...]
+    rows: tuple[int, ...] | None = None
 
 
 class AnsweringTask:
@@ -56,4 +57,4 @@ class _Answering(nn.Module):
         self.model = model
 
     def forward(self, batch: Conversations, count: int) -> dict[str, Tensor]:
-        return {"loss": self.model(batch.samples, batch.features, count=count).loss}
+        return {"loss": self.model(batch.samples, batch.features, count=count, rows=batch.rows).loss}

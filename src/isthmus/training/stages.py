@@ -187,6 +187,7 @@ def settings_of(stage: OwnStage, recipe: OwnRecipe, steps: int, *, judged: bool)
         checkpoint_every=stage.checkpoint_every or max(1, steps // 10),
         evaluate_every=max(1, steps // stage.evaluate) if judged else None,
         patience=stage.patience if judged else None,
+        track=recipe.track,
     )
 
 
