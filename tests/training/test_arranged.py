@@ -189,7 +189,9 @@ FITS = {
     "letterbox": lambda: of_fit(Letterbox(size=32)),
     "tiles": lambda: of_fit(Tiles(size=32, grids=GRIDS)),
     "tiles laid out": lambda: of_fit(Tiles(size=32, grids=GRIDS), TilesConnector(32, 48, side=4)),
-    "split": lambda: of_fit(Split(size=32, longest=96), MlpConnector(32, 48, reduction="shuffle", factor=2, grid=(4, 4))),
+    "split": lambda: of_fit(
+        Split(size=32, longest=96), MlpConnector(32, 48, reduction="shuffle", factor=2, grid=(4, 4))
+    ),
     "overview": lambda: of_fit(Split(size=32, longest=96, tiles=False)),
     "native": lambda: of_fit(Native(patch=8, max_tokens=16)),
 }

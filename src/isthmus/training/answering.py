@@ -33,12 +33,12 @@ class AnsweringTask:
     counted = "tokens"
 
     def __init__(self, model: VisionLanguageModel, policy: Policy, *, activation_checkpointing: bool = False) -> None:
-        """Freezes and thaws `model` as the policy says. `activation_checkpointing`: the language model's layers are
-        computed again in the backward pass instead of being kept: less memory, a third more time."""
+        """Freezes and thaws `model` as the policy says. `activation_checkpointing`: the language model's layers,
+        whether they learn or not, are computed again in the backward pass instead of being kept: less memory, more
+        time. Raises InputError where they cannot be."""
         self.model = model
         self._groups = apply(policy, model)
-        if activation_checkpointing:
-            model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.set_recomputed(activation_checkpointing)
         self.module: nn.Module = _Answering(model)
 
     def groups(self) -> list[Group]:

@@ -87,9 +87,9 @@ def follow(
             if parameter.requires_grad
         }
         drawn = drawn_from(stage, sources)
-        mixture = Mixture(
-            [source.train for source in drawn.values()],
-            None if stage.data is None else [stage.data[name] for name in drawn],
+        mixture = mixture_of(
+            stage,
+            drawn,
             seed=recipe.seed + at,
             rank=state.process_index,
             world=state.num_processes,
@@ -155,6 +155,21 @@ def _opened(name: str, entry: DataEntry, recipe: OwnRecipe) -> Source:
 
 def drawn_from(stage: OwnStage, sources: Mapping[str, Source]) -> dict[str, Source]:
     return {name: each for name, each in sources.items() if stage.data is None or name in stage.data}
+
+
+def mixture_of(
+    stage: OwnStage,
+    drawn: Mapping[str, Source],
+    *,
+    seed: int,
+    rank: int = 0,
+    world: int = 1,
+    report: Report | None = None,
+) -> Mixture:
+    """Of what a stage draws from, in its shares; the rest as Mixture has it."""
+    weights = None if stage.data is None else [stage.data[name] for name in drawn]
+    train_on = [source.train for source in drawn.values()]
+    return Mixture(train_on, weights, seed=seed, rank=rank, world=world, report=report)
 
 
 def spread(sources: Mapping[str, Source], most: int) -> list[Example]:

@@ -24,6 +24,7 @@ from isthmus.vlm.conversation import Conversation
 from isthmus.vlm.prompt_tokenizer import PromptTokenizer
 from isthmus.vlm.questions import LastQuestion, Question, QuestionTokenizer, text_of
 from isthmus.vlm.reading import BatchReading, CausalBatchReading, CausalReading, Reading
+from isthmus.vlm.recompute import Recomputed
 from isthmus.vlm.sequence import Extent, Layout, Sample, build, in_a_row
 from isthmus.vlm.splice import Batch, Side, splice
 from isthmus.vlm.template import Piece, Template, TextPiece
@@ -76,6 +77,7 @@ class VisionLanguageModel(nn.Module):
             "connector": frozenset(name for name, each in connector.named_parameters() if each.requires_grad),
             "language_model": _adapters_or_all(language_model),
         }
+        self._recomputed: Recomputed | None = None
         self.set_trainable(*trainable)
 
     def set_trainable(self, *parts: Part) -> None:
@@ -97,11 +99,23 @@ class VisionLanguageModel(nn.Module):
         """Which of a part's parameters get gradients where `set_trainable` names it."""
         self._own[part] = names
 
+    def set_recomputed(self, on: bool) -> None:
+        """Whether in training the language model's layers are computed again in the backward pass instead of kept.
+
+        Raises InputError where they cannot be.
+        """
+        if self._recomputed is not None:
+            self._recomputed.end()
+        self._recomputed = Recomputed(self.language_model) if on else None
+        self.train(self.training)
+
     def train(self, mode: bool = True) -> "VisionLanguageModel":
         """Training mode for the trainable parts; the frozen ones stay in eval mode."""
         self.training = mode
         for name, child in self.named_children():
             child.train(mode and name in self.trainable)
+        if self._recomputed is not None:
+            self._recomputed.follow(mode, "language_model" in self.trainable)
         return self
 
     @property
