@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from isthmus.training.strict import STRICT, Count, Share
+from isthmus.training.tracking import Tracker
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 
@@ -81,7 +82,7 @@ class OwnRecipe:
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
     cache: bool = True
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    track: Literal["tensorboard", "trackio"] | None = None
+    track: Tracker | None = None
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]

@@ -22,6 +22,7 @@ from isthmus.training.held_out import split
 from isthmus.training.loop import Batches, Ended, LoopSettings, Task, train
 from isthmus.training.own_recipe import DataEntry, OwnRecipe, OwnStage
 from isthmus.training.sealed import require_unchanged, sealed
+from isthmus.training.tracking import require_tracker
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,9 @@ def follow(
 
 
 def begin(recipe: OwnRecipe, out: Path, *, resume: bool) -> None:
-    """Notes the recipe in `out`. Raises InputError where another one was begun there, or one is and `resume` is not."""
+    """Notes the recipe in `out`. Raises InputError where another one was begun there, or one is and `resume` is not,
+    MissingPart where its tracker is not installed."""
+    require_tracker(recipe.track)
     note = out / "recipe.json"
     told = json.dumps(asdict(recipe), sort_keys=True)
     if note.exists():
