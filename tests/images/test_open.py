@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from isthmus.images.open import UPRIGHT, open_picture
+from isthmus.errors import PictureError
+from isthmus.images.open import UPRIGHT, open_picture, size_of
 from isthmus.images.views import Box, Picture
 
 from . import samples
@@ -78,6 +79,24 @@ def test_path_str_bytes_and_stream_are_one(tmp_path: Path) -> None:
         assert np.array_equal(values(open_picture(source).image), reference)
 
 
+@pytest.mark.parametrize("name", [*LOSSLESS, *LOSSY])
+def test_a_size_is_known_without_the_pixels(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "scene"
+    path.write_bytes({**LOSSLESS, **LOSSY}[name])
+    assert size_of(path) == size_of(str(path)) == (64, 48)
+
+
+def test_a_size_is_refused_as_the_picture_is(tmp_path: Path) -> None:
+    for source, reason in ((tmp_path / "none", "missing"), (b"", "empty"), (b"\x89PNG nothing", None)):
+        with pytest.raises(PictureError) as sized:
+            size_of(source)
+        with pytest.raises(PictureError) as opened:
+            open_picture(source)
+        assert sized.value.reason == opened.value.reason
+        assert reason in (None, sized.value.reason)
+    assert size_of(scene()) == size_of(Picture(scene(), 64, 48)) == (64, 48)
+
+
 STORED = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -102,6 +121,7 @@ def test_all_orientations_come_upright(kind: str, orientation: int) -> None:
     options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}.get(kind, {})
     data = encode(stored(orientation, scene()), kind, exif=exif(orientation), **options)
     picture = open_picture(data)
+    assert size_of(data) == (picture.width, picture.height) == (64, 48)
     if kind in ("JPEG", "AVIF"):
         assert_is_scene(picture, tolerance=12)
     else:
@@ -110,7 +130,7 @@ def test_all_orientations_come_upright(kind: str, orientation: int) -> None:
 
 def test_heic_rotation_is_applied_once() -> None:
     picture = open_picture(HEIC["turned"])  # the scene, turned by 90 degrees clockwise
-    assert (picture.width, picture.height) == (48, 64)
+    assert (picture.width, picture.height) == (48, 64) == size_of(HEIC["turned"])
     for at, colour in {(42, 6): GREEN, (8, 8): RED, (8, 50): BLUE, (40, 50): BLUE}.items():
         assert np.abs(np.subtract(picture.image.getpixel(at), colour)).max() <= 6
 

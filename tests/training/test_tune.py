@@ -103,11 +103,22 @@ def test_what_goes_on_from_it_is_whole_without_it(tuned, pairs: Path, tmp_path: 
     assert not all(torch.equal(mine[name], value) for name, value in its.items() if name.startswith("connector."))
 
 
+ARRANGED = (
+    replace(CONNECT, arrange="length"),
+    replace(INSTRUCT, arrange="packed", tokens=150, batch=1, epochs=None, steps=4),
+)
+
+
+@pytest.mark.parametrize("stages", [(CONNECT, INSTRUCT), ARRANGED], ids=["in order", "arranged"])
 def test_killed_between_it_goes_on_to_the_same_weights(
-    tuned, start: str, pairs: Path, tmp_path: Path, monkeypatch
+    tuned, stages, start: str, pairs: Path, tmp_path: Path, monkeypatch
 ) -> None:
     _, whole = tuned
     out = tmp_path / "out"
+    if stages is ARRANGED:
+        whole = tmp_path / "whole"
+        told = tune(recipe(start, pairs, stages=stages), whole, quiet=True)
+        assert told.after < told.before and told.bad_records == 1
     calls = 0
 
     def dying(self, samples, features=None, **more):
@@ -122,9 +133,9 @@ def test_killed_between_it_goes_on_to_the_same_weights(
     forward = VisionLanguageModel.forward
     monkeypatch.setattr(VisionLanguageModel, "forward", dying)
     with pytest.raises(KeyboardInterrupt):
-        tune(recipe(start, pairs), out, quiet=True)
+        tune(recipe(start, pairs, stages=stages), out, quiet=True)
     monkeypatch.undo()
-    tune(recipe(start, pairs), out, resume=True, quiet=True)
+    tune(recipe(start, pairs, stages=stages), out, resume=True, quiet=True)
     mine, its = load_file(out / "model.safetensors"), load_file(whole / "model.safetensors")
     assert mine.keys() == its.keys() and all(torch.equal(mine[name], its[name]) for name in mine)
 
@@ -161,6 +172,57 @@ def test_a_plan_says_what_would_be_done_and_changes_nothing(start: str, pairs: P
     text = str(found)
     assert "05.png" in text and "6 steps of 3 conversations" in text and "picture 0:" in text
     assert json.loads(json.dumps(found.as_json()))["stages"][0]["steps"] == 6
+
+
+def test_a_plan_says_how_much_is_padding(start: str, tmp_path: Path) -> None:
+    lines = [
+        {"messages": [{"role": "user", "content": "go on"}, {"role": "assistant", "content": "a cat " * (1 + at % 12)}]}
+        for at in range(48)
+    ]
+    (tmp_path / "talk.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    stages = (
+        replace(CONNECT, batch=4),
+        replace(CONNECT, name="length", arrange="length", batch=4),
+        replace(CONNECT, name="packed", arrange="packed", tokens=200, batch=1),
+    )
+    data = {"talk": DataEntry(str(tmp_path / "talk.jsonl"))}
+    found = plan(TuneRecipe("model", 0, start, data, stages, held_out=0), quiet=True)
+    order, length, packed = (stage.filling for stage in found.stages)
+    assert order.looked_at == 48 and order.exact
+    assert packed.padding == 0 and packed.a_row * packed.tokens_mean <= 200
+    assert length.padding == order.by_length < order.padding / 3
+    assert found.stages[2].conversations_a_step == round(packed.a_row)
+    text = str(found)
+    assert f"{order.padding:.0%} of a batch's positions are padding (arrange: length would make it" in text
+    assert f"0% of a batch's positions are padding, a row holds {packed.a_row:.1f} conversations" in text
+    assert json.loads(json.dumps(found.as_json()))["stages"][0]["filling"]["padding"] == order.padding
+
+
+def test_what_cannot_be_packed_is_refused_before_anything_is_trained(start: str, pairs: Path, tmp_path, monkeypatch):
+    from isthmus.vlm import packing
+
+    monkeypatch.setattr(packing, "_mixed", lambda _: "lets a conversation see the one before it")
+    packed = recipe(start, pairs, stages=(CONNECT, replace(CONNECT, name="pack", arrange="packed", tokens=200)))
+    with pytest.raises(InputError, match="cannot have several conversations in a row"):
+        tune(packed, tmp_path / "out", quiet=True)
+    assert not (tmp_path / "out" / "stages").exists()
+    with pytest.raises(InputError, match="cannot have several conversations in a row"):
+        plan(packed, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"arrange": "packed"}, "packs rows: give tokens"),
+        ({"tokens": 100}, "tokens for rows in plain order"),
+        ({"arrange": "packed", "tokens": 100, "steps": None, "epochs": 1}, "give it steps"),
+        ({"arrange": "length", "tokens": 100, "steps": None, "epochs": 1}, "give it steps"),
+    ],
+    ids=str,
+)
+def test_stages_that_say_too_little_are_refused(change, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        replace(CONNECT, **change)
 
 
 def test_a_split_keeps_a_pictures_records_together_and_is_the_same_each_time(tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ class Batches(Generic[T]):
         self._number, self._given = 0, 0
         self._start: dict[str, Any] | None = None
         self._groups: list[list[T]] = []
+        self.arranged: list[T] = []
+        """The samples of the window that the last group is of, in their order."""
 
     def __iter__(self) -> Iterator[list[T]]:
         return self
@@ -133,7 +135,7 @@ class Batches(Generic[T]):
         if not samples:
             raise StopIteration
         found = self.arrange([self.length(sample) for sample in samples], chance(self.seed, "window", number))
-        self._number, self._given, self._start = number, 0, start
+        self._number, self._given, self._start, self.arranged = number, 0, start, samples
         self._groups = [[samples[at] for at in group] for group in found]
 
 

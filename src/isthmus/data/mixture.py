@@ -103,6 +103,14 @@ class Mixture:
             example = reader.instead()
         return replace(draw, example=example, epoch=reader.epoch)
 
+    def joint(self) -> "Mixture":
+        """All ranks' draws one after the other, from the front. To be read in place of this one, not beside it."""
+        return Mixture(self.sources, self.weights, seed=self.seed, report=self.report)
+
+    def found(self, draw: Draw, error: InputError) -> None:
+        """`draw` turned out to be of no use; no other is drawn because of that, now or later."""
+        self.report.add(self.names[draw.source], Bad(draw.example.place, error))
+
     def state(self) -> dict[str, Any]:
         """Where the reading stands, as JSON: the same on all ranks that have drawn equally often."""
         streams = {str(at): reader.state() for at, reader in self._streams.items()}

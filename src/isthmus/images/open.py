@@ -73,6 +73,27 @@ def open_picture(
         raise _refusal(name, kind, data, error) from None
 
 
+def size_of(source: Any, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """(width, height) of the whole upright picture in whatever `picture_of` takes: from its file's head where that
+    tells. What an ill-formed file says there may not be what it turns out to hold. Raises as `picture_of`."""
+    if not isinstance(source, str | Path | bytes):
+        picture = picture_of(source)
+        return picture.width, picture.height
+    name = "the picture" if isinstance(source, bytes) else str(source)
+    kind, data = _read(source, name)
+    if kind in ("TIFF", "HEIF"):  # turned, or its true size found, only as it is decoded
+        picture = open_picture(data, at_least=1, max_pixels=max_pixels)
+        return picture.width, picture.height
+    try:
+        _check_container(kind, data, name)
+        with _decoder(kind, data) as image:
+            _check_pixels(image, max_pixels, name)
+            width, height = image.size
+            return (height, width) if ifd.orientation(image.info.get("exif")) >= 5 else (width, height)
+    except DECODER_ERRORS as error:
+        raise _refusal(name, kind, data, error) from None
+
+
 def picture_of(source: Any, *, at_least: int | None = None) -> Picture:
     """Whatever a caller holds (a path, a file's bytes, a PIL image, a Picture) as a Picture: upright, sRGB, on white.
 

@@ -56,6 +56,13 @@ class Split(Sampling):
                 tiles.append(self.view(scaled.crop((left, top, left + self.size, top + self.size)), box))
         return self._views(picture, tiles, scaled, (rows, columns))
 
+    def grid(self, width: int, height: int) -> tuple[int, int]:
+        """The (rows, columns) for a picture of that size; (1, 1) where the overview is alone."""
+        if not self.tiles:
+            return 1, 1
+        columns, rows = self._grid(*self._scaled(width, height))
+        return rows, columns
+
     def _views(self, picture: Picture, tiles: list[View], scaled: Image.Image, grid: tuple[int, int] | None) -> Views:
         squashed = scaled.resize((self.size, self.size), FILTERS[self.resample][0])
         return Views((*tiles, self.view(squashed, whole(picture))), picture.width, picture.height, grid)

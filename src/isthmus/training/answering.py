@@ -27,11 +27,12 @@ backward slowly there (75 positions of SmolLM2's width, one core: 37 ms a layer 
 @dataclass(frozen=True)
 class Conversations:
     """A batch: samples, the features of all their pictures in reading order (None: there are none), and where each
-    sample comes from."""
+    sample comes from. `rows`: how many samples stand in each row (None: one)."""
 
     samples: tuple[Sample, ...]
     features: Features | None
     places: tuple[str, ...]
+    rows: tuple[int, ...] | None = None
 
 
 class AnsweringTask:
@@ -47,13 +48,12 @@ class AnsweringTask:
         activation_checkpointing: bool = False,
         rehearsal: Rehearsal | None = None,
     ) -> None:
-        """Freezes and thaws `model` as the policy says. `activation_checkpointing`: the language model's layers are
-        computed again in the backward pass instead of being kept: less memory, a third more time. `rehearsal`: what the
-        language model is to find as likely as before."""
+        """Freezes and thaws `model` as the policy says. `activation_checkpointing`: the language model's layers,
+        whether they learn or not, are computed again in the backward pass instead of being kept: less memory, more time. Raises InputError where they
+        cannot be. `rehearsal`: what the language model is to find as likely as before."""
         self.model = model
         self._groups = apply(policy, model)
-        if activation_checkpointing:
-            model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.set_recomputed(activation_checkpointing)
         self.module: nn.Module = _Answering(model, rehearsal, recomputed=activation_checkpointing)
 
     def groups(self) -> list[Group]:
@@ -73,7 +73,7 @@ class _Answering(nn.Module):
 
     def forward(self, batch: Conversations, count: int) -> dict[str, Tensor]:
         with self._attention(batch):
-            answering = self.model(batch.samples, batch.features, count=count).loss
+            answering = self.model(batch.samples, batch.features, count=count, rows=batch.rows).loss
             if self._rehearsal is None:
                 return {"loss": answering}
             # which texts hangs on the records alone: the same when a training goes on
@@ -87,5 +87,6 @@ class _Answering(nn.Module):
 
     def _attention(self, batch: Conversations) -> AbstractContextManager[None]:
         """What is recomputed in the backward pass is so outside of here, and has to be computed alike."""
-        plain = torch.is_autocast_enabled("cpu") and max(len(each.ids) for each in batch.samples) <= SHORT
-        return sdpa_kernel(SDPBackend.MATH) if plain and not self._recomputed else nullcontext()
+        short = batch.rows is None and max(len(each.ids) for each in batch.samples) <= SHORT
+        plain = torch.is_autocast_enabled("cpu") and short and not self._recomputed
+        return sdpa_kernel(SDPBackend.MATH) if plain else nullcontext()

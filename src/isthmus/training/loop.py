@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
@@ -28,6 +28,7 @@ from isthmus.precision import fast_dtype
 from isthmus.progress import Progress, progress
 from isthmus.training.average import Average, put, shown
 from isthmus.training.checkpoint import Checkpoints, Kept
+from isthmus.training.tracking import Tracker, begin_tracking, end_tracking, require_tracker, track
 
 LOG = "log.jsonl"
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
@@ -96,7 +97,7 @@ class LoopSettings:
     checkpoint_every: int | None = None
     evaluate_every: int | None = None
     patience: int | None = None
-    track: Literal["tensorboard", "trackio"] | None = None
+    track: Tracker | None = None
 
 
 @dataclass(frozen=True)
@@ -131,13 +132,17 @@ def train(
     `evaluate`: figures by name, called on all ranks with the module in eval mode; lower "loss" is better.
     SIGINT and SIGTERM end the step at hand, keep a checkpoint and return. Raises Diverged, naming the batch; InputError
     where `out` has checkpoints and `resume` was not asked for, or nothing is trained; MissingPart where the disk
-    refuses, which leaves the checkpoints before untouched.
+    refuses, which leaves the checkpoints before untouched, or the tracker is not installed.
     """
+    require_tracker(settings.track)
     run = _Run(task, batches, settings, out, seed)
     start = run.resumed() if resume else run.begun()
-    with _signals() as stop, progress("training", settings.steps, "steps", quiet=quiet or not run.main) as reporter:
-        reporter.advance(start)
-        return run.steps_from(start, stop, evaluate, reporter)
+    try:
+        with _signals() as stop, progress("training", settings.steps, "steps", quiet=quiet or not run.main) as reporter:
+            reporter.advance(start)
+            return run.steps_from(start, stop, evaluate, reporter)
+    finally:
+        end_tracking(run.accelerator)
 
 
 class _Run:
@@ -169,8 +174,7 @@ class _Run:
             self.copies["best"] = [p.detach().clone() for p in self.trained]
         self.checkpoints = Checkpoints(out / "checkpoints", self.accelerator)
         self.best, self.worse = math.inf, 0
-        if settings.track:
-            self.accelerator.init_trackers("isthmus", config={"steps": settings.steps})
+        begin_tracking(self.accelerator, asdict(settings))
 
     def begun(self) -> int:
         if self.checkpoints.steps():
@@ -242,8 +246,6 @@ class _Run:
         values = self.copies.get("best") if self._best() is not None else None
         if values or self.average is not None:
             put(values or self.copies["average"], self.trained)
-        if self.settings.track:
-            self.accelerator.end_training()
         return Ended(step, why, self._best())
 
     def _step(self, drawn: Sequence[Any], count: int, stop: threading.Event) -> tuple[dict[str, float], float, bool]:
@@ -303,9 +305,7 @@ class _Run:
         if self.main:
             with (self.out / LOG).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
-        if self.settings.track:
-            figures = line.get("evaluated") or {key: each for key, each in line.items() if isinstance(each, float)}
-            self.accelerator.log(figures, step=line["step"])
+        track(self.accelerator, line)
 
 
 def _adamw_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from isthmus.training.strict import STRICT, Count, Share
+from isthmus.training.tracking import Tracker
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 
@@ -69,7 +70,7 @@ class OwnStage:
 class OwnRecipe:
     """`start`: a model by name or folder. `held_out`: a share of each source's pictures that no stage sees. `cache`:
     whether a frozen encoder's features are kept between epochs and runs (of augmented pictures they are not).
-    `precision`: as LoopSettings has it."""
+    `precision` and `track`: as LoopSettings has them."""
 
     __pydantic_config__ = STRICT
     makes: str
@@ -81,6 +82,7 @@ class OwnRecipe:
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
     cache: bool = True
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    track: Tracker | None = None
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]

@@ -12,7 +12,7 @@ from isthmus.data.instructions import caption_of
 from isthmus.data.mixture import Draw, Mixture
 from isthmus.errors import PictureError
 from isthmus.images.views import Fit, Views
-from isthmus.training.ahead import Ahead, Encode, Vary, damaged, opened, sources_of
+from isthmus.training.ahead import Ahead, Encode, InOrder, Vary, chance_of, damaged, opened, sources_of
 from isthmus.vision.features import Features
 
 Look: TypeAlias = Callable[[Sequence[Views]], Features]
@@ -59,7 +59,7 @@ class PairBatches:
         augmentation; what varies is not cached."""
         self._mixture, self._fit, self._look, self._vary = mixture, fit, look, vary
         self._cached = cached if vary is None else None
-        self._ahead = Ahead(mixture, size, self._open)
+        self._ahead = Ahead(InOrder(mixture, size), self._open)
 
     def __next__(self) -> Pairs:
         turn = int(self.state()["place"])
@@ -80,7 +80,7 @@ class PairBatches:
             return _Opened(draw, caption, sources_of(draw.example)[0])
         picture = opened(draw.example, self._fit)[0]
         if self._vary is not None:
-            picture = self._vary(picture, self._ahead.key(draw, 0))
+            picture = self._vary(picture, chance_of(self._mixture, draw, 0))
         return _Opened(draw, caption, self._fit(picture))
 
     def _shown(self, batch: list[_Opened]) -> tuple[Views, ...] | Features:
@@ -94,7 +94,9 @@ class PairBatches:
                 if not errors:
                     raise
             for at, error in errors.items():
-                batch[at] = self._ahead.instead(batch[at].draw, error)
+                found = self._ahead.instead(batch[at].draw, error)
+                assert found is not None  # a mixture finds one, or raises
+                batch[at] = found
         views = tuple(each.shown for each in batch)
         return views if self._look is None else self._look(views)
 

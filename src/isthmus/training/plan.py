@@ -1,7 +1,7 @@
 """What a recipe would do, before it does it: what learns, how many steps, how long a sample is, how much memory."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
@@ -14,8 +14,10 @@ from isthmus.errors import InputError
 from isthmus.progress import progress
 from isthmus.training.ahead import opened
 from isthmus.training.conversations import laid_out
+from isthmus.training.padding import Filling, filling
 from isthmus.training.policy import apply, parts_of
-from isthmus.training.stages import Source, drawn_from, open_sources, steps_of
+from isthmus.training.stages import Source, drawn_from, mixture_of, open_sources, steps_of
+from isthmus.training.tune import require_arrangements
 from isthmus.training.tune_recipe import TuneRecipe, TuneStage
 from isthmus.vlm.inspect import Inspection, inspect
 from isthmus.vlm.load import load_vlm
@@ -32,7 +34,7 @@ computed again: Korthikanti et al., 2022, equations 2 and 5, without attention's
 @dataclass(frozen=True)
 class StagePlan:
     """`learning` and `frozen`: parameters by part. `memory`: bytes, of weights, gradients, AdamW's two moments and
-    whatever average or best is kept, and of activations; the encoder's own are not in it."""
+    whatever average or best is kept, and of activations; the encoder's own are not in it. `filling`: of its batches."""
 
     name: str
     steps: int
@@ -40,6 +42,7 @@ class StagePlan:
     learning: dict[str, int]
     frozen: dict[str, int]
     memory: int
+    filling: Filling
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "stages": [vars(stage) for stage in self.stages],
+            "stages": [asdict(stage) for stage in self.stages],
             "data": [
                 {
                     **{key: each for key, each in vars(source).items() if key != "bad"},
@@ -86,6 +89,7 @@ class Plan:
             frozen = ", ".join(f"{name} {counted(each)}" for name, each in stage.frozen.items())
             lines.append(f"  {stage.name}: {stage.steps} steps of {stage.conversations_a_step} conversations")
             lines.append(f"    learns: {learning}; frozen: {frozen}; about {stage.memory / 1e9:.1f} GB")
+            lines.append(f"    {stage.filling}")
         return "\n".join(["the plan:", *lines, "one sample, as the model sees it:", self.shown.table()])
 
 
@@ -93,12 +97,15 @@ def plan(recipe: TuneRecipe, *, device: str | torch.device = "cpu", ranks: int =
     """Loads the model and looks at some of the data; trains nothing. Raises as `tune`."""
     sources = open_sources(recipe)
     model = load_vlm(recipe.start, device=device)
+    require_arrangements(recipe, model)
     with progress("looking at data", None, "records", quiet=quiet) as reporter:
         surveys = tuple(survey(source.train, LOOKED_AT, progress=reporter) for source in sources.values())
     samples, shown = _samples(model, sources)
     lengths = [len(sample.ids) for sample in samples]
     longest = max(lengths)
-    stages = tuple(_staged(stage, model, sources, longest, ranks) for stage in recipe.stages)
+    stages = tuple(
+        _staged(stage, model, sources, longest, ranks, recipe.seed + at) for at, stage in enumerate(recipe.stages)
+    )
     return Plan(
         stages,
         surveys,
@@ -136,6 +143,7 @@ def _staged(
     sources: Mapping[str, Source],
     longest: int,
     ranks: int,
+    seed: int,
 ) -> StagePlan:
     groups = apply(stage.learns, model)
     learning = {group.name: sum(p.numel() for p in group.parameters) for group in groups}
@@ -148,14 +156,18 @@ def _staged(
     layers = config.num_hidden_layers
     size = 2 if next(model.language_model.parameters()).dtype != torch.float32 else 4
     a_channel = (RECOMPUTED if stage.activation_checkpointing else KEPT) * size // 2
-    activations = stage.batch * longest * width * layers * a_channel
+    drawn = drawn_from(stage, sources)
+    found = filling(model, stage, mixture_of(stage, drawn, seed=seed))
+    row = stage.tokens if stage.arrange == "packed" and stage.tokens else longest
+    activations = stage.batch * row * width * layers * a_channel
     return StagePlan(
         stage.name,
-        steps_of(stage, drawn_from(stage, sources), ranks),
-        stage.batch * stage.accumulate * ranks,
+        steps_of(stage, drawn, ranks),
+        round(found.a_row * stage.batch) * stage.accumulate * ranks,
         learning,
         {name: count for name, count in frozen.items() if count},
         weights + 4 * copies * sum(learning.values()) + activations,
+        found,
     )
 
 

@@ -22,6 +22,7 @@ from isthmus.training.held_out import split
 from isthmus.training.loop import Batches, Ended, LoopSettings, Task, train
 from isthmus.training.own_recipe import DataEntry, OwnRecipe, OwnStage
 from isthmus.training.sealed import require_unchanged, sealed
+from isthmus.training.tracking import require_tracker
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,9 @@ def follow(
             if parameter.requires_grad
         }
         drawn = drawn_from(stage, sources)
-        mixture = Mixture(
-            [source.train for source in drawn.values()],
-            None if stage.data is None else [stage.data[name] for name in drawn],
+        mixture = mixture_of(
+            stage,
+            drawn,
             seed=recipe.seed + at,
             rank=state.process_index,
             world=state.num_processes,
@@ -115,7 +116,9 @@ def follow(
 
 
 def begin(recipe: OwnRecipe, out: Path, *, resume: bool) -> None:
-    """Notes the recipe in `out`. Raises InputError where another one was begun there, or one is and `resume` is not."""
+    """Notes the recipe in `out`. Raises InputError where another one was begun there, or one is and `resume` is not,
+    MissingPart where its tracker is not installed."""
+    require_tracker(recipe.track)
     note = out / "recipe.json"
     told = json.dumps(asdict(recipe), sort_keys=True)
     if note.exists():
@@ -158,6 +161,21 @@ def drawn_from(stage: OwnStage, sources: Mapping[str, Source]) -> dict[str, Sour
     return {name: each for name, each in sources.items() if stage.data is None or name in stage.data}
 
 
+def mixture_of(
+    stage: OwnStage,
+    drawn: Mapping[str, Source],
+    *,
+    seed: int,
+    rank: int = 0,
+    world: int = 1,
+    report: Report | None = None,
+) -> Mixture:
+    """Of what a stage draws from, in its shares; the rest as Mixture has it."""
+    weights = None if stage.data is None else [stage.data[name] for name in drawn]
+    train_on = [source.train for source in drawn.values()]
+    return Mixture(train_on, weights, seed=seed, rank=rank, world=world, report=report)
+
+
 def spread(sources: Mapping[str, Source], most: int) -> list[Example]:
     """What is held out; of more than `most`, as many evenly spread."""
     every = [example for source in sources.values() for example in source.held]
@@ -188,6 +206,7 @@ def settings_of(stage: OwnStage, recipe: OwnRecipe, steps: int, *, judged: bool)
         checkpoint_every=stage.checkpoint_every or max(1, steps // 10),
         evaluate_every=max(1, steps // stage.evaluate) if judged else None,
         patience=stage.patience if judged else None,
+        track=recipe.track,
     )
 
 

@@ -13,6 +13,7 @@ from isthmus.data.mixture import Mixture
 from isthmus.errors import InputError
 from isthmus.training.ahead import Encode, opened
 from isthmus.training.answering import AnsweringTask
+from isthmus.training.arranged import require_arrangement
 from isthmus.training.augment import vary
 from isthmus.training.conversations import ConversationBatches, laid_out
 from isthmus.training.feature_cache import FeatureCache
@@ -58,6 +59,7 @@ def tune(
     begin(recipe, out, resume=resume)
     sources = open_sources(recipe)
     model = load_vlm(recipe.start, device=device or own_device())
+    require_arrangements(recipe, model)
     cached = FeatureCache.open(None, model.encoder).encode if recipe.cache else None
     judge = Judge(model, sources, cached or model.encode, seed=recipe.seed)
     before = judge()
@@ -79,6 +81,12 @@ def tune(
             about={"lineage": lineage(recipe, sources, done.seals), "measured": measured},
         )
     return Tuned(before, after, done.ended, done.bad_records, None)
+
+
+def require_arrangements(recipe: TuneRecipe, model: VisionLanguageModel) -> None:
+    """Before anything is trained. Raises InputError as `require_arrangement` for any stage."""
+    for stage in recipe.stages:
+        require_arrangement(model, stage.arrange, stage.tokens, varied=stage.augmentation is not None)
 
 
 class _Conversing:
@@ -103,7 +111,15 @@ class _Conversing:
 
     def batches(self, stage: TuneStage, mixture: Mixture) -> ConversationBatches:
         varied = None if stage.augmentation is None else vary(stage.augmentation)
-        return ConversationBatches(self._model, mixture, stage.batch, cached=self._cached, vary=varied)
+        return ConversationBatches(
+            self._model,
+            mixture,
+            stage.batch,
+            arrange=stage.arrange,
+            tokens=stage.tokens,
+            cached=self._cached,
+            vary=varied,
+        )
 
     def parts(self) -> dict[str, nn.Module]:
         return parts_of(self._model)

@@ -24,6 +24,7 @@ from isthmus.vlm.conversation import Conversation
 from isthmus.vlm.prompt_tokenizer import PromptTokenizer
 from isthmus.vlm.questions import LastQuestion, Question, QuestionTokenizer, text_of
 from isthmus.vlm.reading import BatchReading, CausalBatchReading, CausalReading, Reading
+from isthmus.vlm.recompute import Recomputed
 from isthmus.vlm.sequence import Extent, Layout, Sample, build, in_a_row
 from isthmus.vlm.splice import Batch, Side, splice
 from isthmus.vlm.template import Piece, Template, TextPiece
@@ -76,6 +77,7 @@ class VisionLanguageModel(nn.Module):
             "connector": frozenset(name for name, each in connector.named_parameters() if each.requires_grad),
             "language_model": _adapters_or_all(language_model),
         }
+        self._recomputed: Recomputed | None = None
         self.set_trainable(*trainable)
 
     def set_trainable(self, *parts: Part) -> None:
@@ -97,11 +99,23 @@ class VisionLanguageModel(nn.Module):
         """Which of a part's parameters get gradients where `set_trainable` names it."""
         self._own[part] = names
 
+    def set_recomputed(self, on: bool) -> None:
+        """Whether in training the language model's layers are computed again in the backward pass instead of kept.
+
+        Raises InputError where they cannot be.
+        """
+        if self._recomputed is not None:
+            self._recomputed.end()
+        self._recomputed = Recomputed(self.language_model) if on else None
+        self.train(self.training)
+
     def train(self, mode: bool = True) -> "VisionLanguageModel":
         """Training mode for the trainable parts; the frozen ones stay in eval mode."""
         self.training = mode
         for name, child in self.named_children():
             child.train(mode and name in self.trainable)
+        if self._recomputed is not None:
+            self._recomputed.follow(mode, "language_model" in self.trainable)
         return self
 
     @property
@@ -174,9 +188,15 @@ class VisionLanguageModel(nn.Module):
         )
 
     def forward(
-        self, samples: Sequence[Sample], features: Features | None = None, *, count: int | None = None
+        self,
+        samples: Sequence[Sample],
+        features: Features | None = None,
+        *,
+        count: int | None = None,
+        rows: Sequence[int] | None = None,
     ) -> Output:
         """Loss and logits at the labelled tokens. `features`: of all pictures in reading order, computed now or before.
+        `rows`: how many samples each row holds (None: one); several only of a model that `require_packing` lets pass.
 
         The loss is the sum over labelled tokens divided by `count`: None for those of this batch; for gradient
         accumulation, those of all batches of a step, so that each token weighs the same.
@@ -193,7 +213,7 @@ class VisionLanguageModel(nn.Module):
         if features is not None:
             asked = [question for sample in samples for question in sample.questions]
             tokens = self.connect(features, text_of(asked, features.tokens.device))
-        states, targets = self.predictions(samples, tokens)
+        states, targets = self.predictions(samples, tokens, rows)
         # The head is the widest matrix of all: it sees only the positions that are trained.
         logits = self.head(states).float()
         loss = F.cross_entropy(logits, targets, reduction="sum") / (count or len(targets))
@@ -201,22 +221,33 @@ class VisionLanguageModel(nn.Module):
             loss = loss + self._untouched()
         return Output(loss, logits, targets)
 
-    def predictions(self, samples: Sequence[Sample], tokens: Tokens | None) -> tuple[Tensor, Tensor]:
+    def predictions(
+        self, samples: Sequence[Sample], tokens: Tokens | None, rows: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The last states [L, D] from which the labelled tokens are predicted, and these tokens [L]."""
-        batch = self.splice(samples, tokens)
+        batch = self.splice(samples, tokens, rows=rows)
         return self.hidden(batch).flatten(0, 1)[batch.predicting], batch.targets
 
-    def splice(self, samples: Sequence[Sample], tokens: Tokens | None, *, side: Side = "right") -> Batch:
+    def splice(
+        self,
+        samples: Sequence[Sample],
+        tokens: Tokens | None,
+        *,
+        side: Side = "right",
+        rows: Sequence[int] | None = None,
+    ) -> Batch:
         """Embeddings of samples and picture tokens, padded on `side`."""
-        return splice(samples, tokens, self.language_model.get_input_embeddings(), side=side)
+        return splice(samples, tokens, self.language_model.get_input_embeddings(), side=side, rows=rows)
 
     def hidden(self, batch: Batch, cache: Any = None) -> Tensor:
         """[B, S, D]: the language model's last states, before its head. `cache`: a `transformers` Cache to fill."""
         out = self.language_model.base_model(
             inputs_embeds=batch.embeds,
-            # Without padding the model counts positions itself and attention takes its fast causal path.
-            attention_mask=batch.mask if batch.padded else None,
-            position_ids=batch.positions if batch.padded else None,
+            # Without padding the model counts positions itself and attention takes its fast causal path. In packed rows
+            # positions that begin again are what `transformers` parts attention by, if no mask is given; padding behind
+            # is one more such part.
+            attention_mask=batch.mask if batch.padded and not batch.packed else None,
+            position_ids=batch.positions if batch.padded or batch.packed else None,
             past_key_values=cache,
             use_cache=cache is not None,
         )

@@ -27,8 +27,13 @@ class Seq2SeqModel(VisionLanguageModel):
     Sources: BLIP-2 (Li et al., 2023), section 3.3; T5 (Raffel et al., 2020).
     """
 
-    def predictions(self, samples: Sequence[Sample], tokens: Tokens | None) -> tuple[Tensor, Tensor]:
-        """As the base's. Raises InputError for a sample with something to read behind its first label."""
+    def predictions(
+        self, samples: Sequence[Sample], tokens: Tokens | None, rows: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As the base's. Raises InputError for a sample with something to read behind its first label, and for rows of
+        several samples."""
+        if rows is not None and max(rows) > 1:
+            raise InputError("an encoder-decoder reads one conversation a row", why="its encoder sees all of a row")
         split = [_split(at, sample) for at, sample in enumerate(samples)]
         batch = self.splice([prompt for prompt, _ in split], tokens)
         device = batch.embeds.device

@@ -1,6 +1,6 @@
-"""Samples and picture tokens to one batch of embeddings, padded on either side.
+"""Samples and picture tokens to one batch of embeddings, padded on either side; one sample a row, or several.
 
-Notation: B samples, S longest of them, D width of the language model, K picture tokens of all samples, L labels.
+Notation: B rows, S longest of them, D width of the language model, K picture tokens of all samples, L labels.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,9 @@ class Batch:
 
     embeds [B, S, D]; mask [B, S] int64, 1 where there is a token; positions [B, S] int64, counted from 0 at each
     sample's first token (0 in the padding); labels [B, S] int64, IGNORE where nothing is trained; lengths, the tokens
-    of each sample. `predicting` [L] int64 are the places in the flattened [B S] whose next token is trained on,
-    `targets` [L] int64 those tokens.
+    of each row. `predicting` [L] int64 are the places in the flattened [B S] whose next token is trained on,
+    `targets` [L] int64 those tokens, sample after sample. `packed`: a row holds several samples, which only their
+    positions keep apart.
     """
 
     embeds: Tensor
@@ -36,6 +37,7 @@ class Batch:
     side: Side
     predicting: Tensor
     targets: Tensor
+    packed: bool = False
 
     @property
     def padded(self) -> bool:
@@ -43,37 +45,53 @@ class Batch:
 
     @property
     def last(self) -> list[int]:
-        """The column of each sample's last token."""
+        """The column of each row's last token."""
         longest = self.embeds.shape[1]
         return [longest - 1 if self.side == "left" else length - 1 for length in self.lengths]
 
 
-def splice(samples: Sequence[Sample], tokens: Tokens | None, embedding: nn.Module, *, side: Side = "right") -> Batch:
+def splice(
+    samples: Sequence[Sample],
+    tokens: Tokens | None,
+    embedding: nn.Module,
+    *,
+    side: Side = "right",
+    rows: Sequence[int] | None = None,
+) -> Batch:
     """The batch of these samples; `tokens` are those of all their pictures in reading order (None: no picture).
 
-    `embedding` is the language model's: ids [..] -> [.., D]. Gradients reach `tokens`.
+    `embedding` is the language model's: ids [..] -> [.., D]. Gradients reach `tokens`. `rows`: how many samples stand
+    behind each other in each row (None: one).
     Raises InputError where the pictures are not as many, or not as long, as the samples' slots.
     """
     if not samples:
         raise InputError("the batch is empty")
-    rows = picture_rows(samples, tokens)
-    lengths = tuple(len(sample.ids) for sample in samples)
+    rows = rows or (1,) * len(samples)
+    if sum(rows) != len(samples):
+        raise ValueError(f"rows of {sum(rows)} samples are asked for, and {len(samples)} are given")
+    shown = picture_rows(samples, tokens)
+    following = iter(samples)
+    grouped = [[next(following) for _ in range(count)] for count in rows]
+    lengths = tuple(sum(len(sample.ids) for sample in row) for row in grouped)
     longest = max(lengths)
-    starts = [longest - length if side == "left" else 0 for length in lengths]
-    ids = torch.zeros(len(samples), longest, dtype=torch.long)
+    ids = torch.zeros(len(rows), longest, dtype=torch.long)
     labels = torch.full_like(ids, IGNORE)
     mask, positions = torch.zeros_like(ids), torch.zeros_like(ids)
-    for at, (sample, start, length) in enumerate(zip(samples, starts, lengths, strict=True)):
-        here = slice(start, start + length)
-        ids[at, here], labels[at, here] = torch.tensor(sample.ids), torch.tensor(sample.labels)
-        mask[at, here], positions[at, here] = 1, torch.arange(length)
+    firsts = torch.zeros_like(ids, dtype=torch.bool)
+    for at, row in enumerate(grouped):
+        start = longest - lengths[at] if side == "left" else 0
+        for sample in row:
+            length = len(sample.ids)
+            here = slice(start, start + length)
+            ids[at, here], labels[at, here] = torch.tensor(sample.ids), torch.tensor(sample.labels)
+            mask[at, here], positions[at, here] = 1, torch.arange(length)
+            firsts[at, start] = True
+            start += length
     # A token is predicted from the one before it; the first of a sample is predicted by nothing.
-    firsts = torch.zeros_like(mask, dtype=torch.bool)
-    firsts[range(len(samples)), starts] = True
     trained = labels.ne(IGNORE).logical_and(~firsts).flatten().nonzero().squeeze(1)
     device = next(embedding.parameters()).device
     return Batch(
-        embeds=embed(ids, rows, embedding),
+        embeds=embed(ids, shown, embedding),
         mask=mask.to(device),
         positions=positions.to(device),
         labels=labels.to(device),
@@ -81,6 +99,7 @@ def splice(samples: Sequence[Sample], tokens: Tokens | None, embedding: nn.Modul
         side=side,
         predicting=(trained - 1).to(device),
         targets=labels.flatten()[trained].to(device),
+        packed=max(rows) > 1,
     )
 
 
