@@ -92,6 +92,24 @@ def test_json_is_all_that_is_on_stdout_and_a_second_run_asks_nothing(
     assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 4
 
 
+def test_findings_beside_what_is_found_blind(run: Run, model: str, tmp_path: Path, data: Callable[..., None]) -> None:
+    data(*(question(at, answer=("a cat", "no cat, a dog")[at % 2]) for at in range(4)))
+    words = ("evaluate", model, "--data", "x", "--metric", "findings", "--controls", "blind", "--max-tokens", 4)
+    (tmp_path / "findings.txt").write_text("cat|kitten\ndog\nhorse\n")
+    code, out, err = run(*words, "--findings", tmp_path / "findings.txt", "--out", tmp_path / "out", "--quiet")
+    assert (code, err) == (0, "")
+    for said in ("recall, micro, all", "specificity, macro, all", "sensitivity above blind", "findings.txt"):
+        assert said in out
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith(("cat", "dog", "horse"))}
+    assert [rows[name][0] for name in ("cat", "dog", "horse")] == ["2", "2", "0"]
+    assert rows["horse"][2] == "-", "never there: no sensitivity"
+    value = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert [each["name"] for each in value["findings"]["terms"]] == ["cat", "dog", "horse"]
+    assert run(*words, "--out", tmp_path / "out", "--quiet")[0] == 0
+    code, _, err = run(*words, "--findings", tmp_path / "none.txt", "--out", tmp_path / "out")
+    assert (code, err.count("\n")) == (2, 1)
+
+
 def test_what_is_left_out_is_named(run: Run, model: str, tmp_path: Path, data: Callable[..., None]) -> None:
     from isthmus.errors import InputError
 
@@ -184,6 +202,8 @@ def test_mending_keeps_what_is_furthest_along_within_the_budget(
         (["--metric", "bleurt", "--language"], "there is no metric 'bleurt'"),
         (["--controls", "deaf", "--data", "x"], "there is no control 'deaf'"),
         (["--controls", "blind"], "controls without questions"),
+        (["--metric", "findings", "--language"], "findings without questions"),
+        (["--findings", "f.txt", "--data", "x"], "findings for the metric auto (give --metric findings)"),
         (["--before", "a"], "one model is missing"),
         (["--after", "a"], "one model is missing"),
         (["m", "--before", "a", "--after", "b"], "m is one model too many"),

@@ -167,7 +167,7 @@ def test_what_is_not_recognised(folder: Path) -> None:
     with pytest.raises(InputError, match="has a brace without its pair"):
         needs("braceexpand")
         open_data(str(folder / "{0..1.tar"))
-    assert len(set(FORMS)) == 9
+    assert len(set(FORMS)) == 10
 
 
 def test_a_survey_opens_what_is_there(folder: Path) -> None:

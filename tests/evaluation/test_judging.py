@@ -14,6 +14,7 @@ from isthmus.errors import InputError
 from isthmus.evaluation.asking import AnswerLog
 from isthmus.evaluation.fingerprints import model_fingerprint, versions
 from isthmus.evaluation.judging import Judged, judge, learned, to_json
+from isthmus.evaluation.metrics import Figure
 from isthmus.evaluation.questions import survey
 from isthmus.messages import assistant, user
 from tests.backends.scripted import Scripted
@@ -50,7 +51,7 @@ def test_who_sees_is_above_both_controls(tmp_path: Path) -> None:
     source = InMemory([question(at, answer=f"thing {at}", kind="even" if at % 2 == 0 else "odd") for at in range(10)])
     found = judged(sighted(10), source, tmp_path, seeds=(0, 1, 2))
     everything = found.scores[0]
-    assert (everything.metric, everything.kind, everything.questions) == ("exact match", "all", 10)
+    assert (str(everything.figure), everything.kind, everything.questions) == ("exact match", "all", 10)
     assert everything.value.value == 1
     assert {way: each.value for way, each in everything.controls.items()} == {"blind": 0, "shuffled": 0}
     assert vars(everything.above["shuffled"]) == {"value": 1, "low": 1, "high": 1}
@@ -112,9 +113,9 @@ def test_a_model_has_learned_exactly_nothing_of_itself(tmp_path: Path) -> None:
     source = InMemory([question(at, answer="thing 1") for at in range(6)])
     one = judged(sighted(3), source, tmp_path / "a", controls=())
     same = judged(sighted(3), source, tmp_path / "b", controls=())
-    assert vars(learned(one, same, seed=0)["exact match"]) == {"value": 0, "low": 0, "high": 0}
+    assert vars(learned(one, same, seed=0)[Figure("exact match")]) == {"value": 0, "low": 0, "high": 0}
     blind = judged(sighted(0), source, tmp_path / "c", controls=())
-    assert learned(blind, one, seed=0)["exact match"].value == pytest.approx(1 / 6)
+    assert learned(blind, one, seed=0)[Figure("exact match")].value == pytest.approx(1 / 6)
     other = judged(sighted(3), InMemory([question(9)]), tmp_path / "d", controls=())
     with pytest.raises(InputError, match="not judged by the same questions"):
         learned(one, other, seed=0)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from isthmus.data.example import Examples
     from isthmus.evaluation.run import Plan
 
-METRICS = ("auto", "vqa", "exact", "captions")
+METRICS = ("auto", "vqa", "exact", "captions", "findings")
 CONTROLS = ("blind", "shuffled")
 OVER = 1
 
@@ -26,7 +26,11 @@ def evaluate(
     data: Annotated[
         str | None, typer.Option("--data", metavar="WHERE", help="Questions with answers, or pictures with captions.")
     ] = None,
-    metric: Annotated[str, typer.Option("--metric", help="auto, vqa, exact or captions.")] = "auto",
+    metric: Annotated[str, typer.Option("--metric", help="auto, vqa, exact, captions or findings.")] = "auto",
+    findings: Annotated[
+        Path | None,
+        typer.Option("--findings", metavar="FILE", help="What may be found: one a line, spellings parted by |."),
+    ] = None,
     controls: Annotated[
         str, typer.Option("--controls", help="blind, shuffled or blind,shuffled: also ask without seeing.")
     ] = "",
@@ -59,18 +63,20 @@ def evaluate(
     all answers: the same command goes on.
     """
     chosen = tuple(each.strip() for each in controls.split(",") if each.strip())
-    _check(model, data, metric, chosen, language, before, after)
+    _check(model, data, metric, findings, chosen, language, before, after)
     from isthmus.evaluation.forgetting import parse_budget
 
     allowed = parse_budget(budget)
     examples = None if data is None else open_examples(data)
     from isthmus.backends.backend import Options
     from isthmus.evaluation.run import Plan
+    from isthmus.evaluation.terms import read_terms
 
     plan = Plan(
         out,
         examples,
         metric=None if metric == "auto" else metric,  # type: ignore[arg-type]  # checked above
+        terms=None if findings is None else read_terms(findings),
         controls=chosen,  # type: ignore[arg-type]
         seeds=tuple(range(seeds)),
         limit=limit,
@@ -112,6 +118,7 @@ def _check(
     model: str | None,
     data: str | None,
     metric: str,
+    findings: Path | None,
     controls: tuple[str, ...],
     language: bool,
     before: str | None,
@@ -120,6 +127,10 @@ def _check(
     """Before anything heavy is imported: raises InputError for words that contradict each other."""
     if metric not in METRICS:
         raise InputError(f"there is no metric {metric!r}", todo=f"metrics are {', '.join(METRICS)}")
+    if findings is not None and metric != "findings":
+        raise InputError(f"findings for the metric {metric}", todo="give --metric findings")
+    if metric == "findings" and data is None:
+        raise InputError("findings without questions", todo="give --data")
     strange = [each for each in controls if each not in CONTROLS]
     if strange:
         raise InputError(f"there is no control {strange[0]!r}", todo=f"controls are {', '.join(CONTROLS)}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from isthmus import __version__
-from isthmus.cli import ask, chat, evaluate, inspect, lab, models, photos, train
+from isthmus.cli import ask, chat, evaluate, export, inspect, lab, models, photos, train
 from isthmus.errors import IsthmusError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("inspect")(inspect.inspect)
 app.add_typer(photos.app, name="photos")
 app.command("models")(models.models)
 app.command("train")(train.train)
+app.command("export")(export.export)
 app.command("lab")(lab.lab)
 
 

@@ -102,8 +102,9 @@ def _tune(read: "TuneRecipe", out: Path, *, resume: bool, device: str | None, as
 
     tuned = tune(read, out, resume=resume, device=device, quiet=quiet)
     lines = []
-    if tuned.before is not None and tuned.after is not None:
-        lines.append(f"held-out loss: {tuned.before:.3f} before, {tuned.after:.3f} after")
+    for name, (before, after) in tuned.of_each.items():
+        of = f" of {name}" if len(tuned.of_each) > 1 else ""
+        lines.append(f"held-out loss{of}: {before:.3f} before, {after:.3f} after")
     _told(tuned, out, lines, f"use it with --model {out}", as_json=as_json)
 
 

@@ -9,6 +9,7 @@ which scores everything the same, so gets the worst ranking there is and not, by
 best.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -74,14 +75,18 @@ def ndcg(scores: Tensor, gain: Tensor, k: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and the ends of its percentile bootstrap interval."""
+    """A figure and the ends of its percentile bootstrap interval; NaN where it has no value (a share of nothing)."""
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return "-" if math.isnan(self.value) else f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+    def as_json(self) -> dict[str, float | None]:
+        """JSON has no NaN: None in its place."""
+        return {name: None if math.isnan(each) else each for name, each in vars(self).items()}
 
 
 def mean(values: NDArray[np.float64]) -> float:

@@ -36,10 +36,10 @@ class CaptionFolder:
         if not folder.is_dir():
             raise InputError(f"there is no folder {folder}", todo="check the path")
         self._parts: list[Examples] = []
-        for inside, files in _walk(folder):
+        for inside, files in walk(folder):
             if table := table_in(inside, files):
                 self._parts.append(open_table(table, columns=columns))
-            elif any(_is_picture(name) for name in files):
+            elif any(is_picture(name) for name in files):
                 self._parts.append(_Beside(folder, inside, files))
         if not self._parts:
             raise InputError(
@@ -76,7 +76,7 @@ class _Beside:
 
     def __init__(self, root: Path, folder: Path, files: list[str]) -> None:
         self.name, self._root, self._folder = folder.name, root, folder
-        self._pictures = [name for name in files if _is_picture(name)]
+        self._pictures = [name for name in files if is_picture(name)]
         self._there = {name.casefold(): name for name in files}
 
     def __len__(self) -> int:
@@ -116,7 +116,7 @@ def _lines(path: Path) -> list[str]:
         raise InputError(f"{path.name} is not UTF-8", why=str(error), todo="save it as UTF-8") from None
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
+def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Folders with their files, in the order of names. What is below a table is not entered."""
     for folder, inside, files in os.walk(root):
         inside[:] = sorted(name for name in inside if not name.startswith("."))
@@ -126,5 +126,5 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
         yield Path(folder), files
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
     return Path(name).suffix.lower() in SUFFIXES

@@ -5,22 +5,27 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from isthmus.data.arrow import open_from_hub, open_parquet, open_saved
-from isthmus.data.captions import CaptionFolder, open_table, table_in
+from isthmus.data.captions import CaptionFolder, is_picture, open_table, table_in, walk
 from isthmus.data.coco import CocoCaptions
 from isthmus.data.conversations import Conversations
 from isthmus.data.example import Examples, Stream
 from isthmus.data.rows import USUAL, Columns
 from isthmus.data.shard_stream import ShardStream
 from isthmus.data.shards import Shards
+from isthmus.data.table import begins_a_table
+from isthmus.data.texts import SUFFIXES as TEXTS
+from isthmus.data.texts import Texts, texts_in
 from isthmus.data.vqa import Vqa
 from isthmus.errors import InputError, MissingPart
 
-Form: TypeAlias = Literal["conversations", "coco", "vqa", "table", "pictures", "parquet", "saved", "hub", "shards"]
+Form: TypeAlias = Literal[
+    "conversations", "coco", "vqa", "table", "pictures", "texts", "parquet", "saved", "hub", "shards"
+]  # fmt: skip
 FORMS: tuple[Form, ...] = get_args(Form)
 
 EXPECTED = (
     "give a .json or .jsonl file (conversations, COCO captions, VQA v2), a .csv or .tsv table, a folder of pictures "
-    "with captions, parquet, a folder of save_to_disk, .tar shards, or OWNER/NAME on the hub"
+    "with captions, .txt files, parquet, a folder of save_to_disk, .tar shards, or OWNER/NAME on the hub"
 )
 TAKEN = {
     "streaming": ("parquet", "hub", "shards"),
@@ -73,6 +78,8 @@ def open_data(
             return open_table(path, folder=folder, columns=columns)
         case "pictures":
             return CaptionFolder(path, columns=columns)
+        case "texts":
+            return Texts(path)
         case "parquet":
             return open_parquet(path, split=split, streaming=streaming, folder=folder, columns=columns)
         case "saved":
@@ -108,24 +115,28 @@ def _form_of_file(path: Path) -> str:
     suffix = path.suffix.lower()
     if path.name.lower().endswith((".tar.gz", ".tgz")):
         return "shards"
-    if suffix == ".txt":
-        return "table"  # Flickr8k's: pictures and captions, separated
+    if suffix in TEXTS:
+        return "table" if begins_a_table(_head(path)) else "texts"  # Flickr8k's: pictures and captions, separated
     if suffix != ".json":
         if suffix in _BY_SUFFIX:
             return _BY_SUFFIX[suffix]
         raise InputError(f"{path} is not recognised", todo=EXPECTED)
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read", why=error.strerror or str(error)) from None
-    if not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+    head = _head(path)
+    if not head.lstrip().startswith(b"{"):
         return "conversations"
     if re.search(rb'"(task_type|question_id|questions)"\s*:', head):
         return "vqa"
     if re.search(rb'"(images|annotations|licenses|info)"\s*:\s*[\[{]', head) and b'"messages"' not in head:
         return "coco"
     return "conversations"
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD).removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read", why=error.strerror or str(error)) from None
 
 
 def _form_of_folder(path: Path) -> str:
@@ -142,7 +153,8 @@ def _form_of_folder(path: Path) -> str:
         return "vqa"
     if jsons := [name for name in names if name.lower().endswith((".json", ".jsonl"))]:
         raise InputError(f"{path} holds {', '.join(jsons[:5])}", todo="name the file, and the pictures' folder")
-    return "pictures"
+    pictures = any(table_in(folder, files) or any(map(is_picture, files)) for folder, files in walk(path))
+    return "texts" if not pictures and texts_in(path) else "pictures"
 
 
 def _questions_in(folder: Path) -> Path:

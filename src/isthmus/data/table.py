@@ -41,6 +41,16 @@ class Table:
         return picture(value, self.folder)
 
 
+def begins_a_table(head: bytes) -> bool:
+    """Whether a text's first line names columns, or a picture: a damaged table is one that says so itself."""
+    first = head.split(b"\n")[0].decode("utf-8", "replace").strip()
+    if any(mark in first for mark in SEPARATORS):
+        cells = {cell.casefold() for mark in SEPARATORS for cell in _cells(first, mark)}
+        named = len(cells & {name.casefold() for name in USUAL.all}) > 1
+        return named or any(Path(cell).suffix.lower() in SUFFIXES for cell in cells)
+    return False
+
+
 def _rows(path: Path, columns: Columns) -> list[tuple[int, dict[str, Any] | InputError]]:
     """(line, row) in their order; a row with cells missing or left over is an error of its own."""
     try:

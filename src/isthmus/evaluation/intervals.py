@@ -5,6 +5,7 @@
 Notation: N examples, K numbers kept of each, G groups, R resamples.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from isthmus.contrastive.metrics import Interval
 Rows: TypeAlias = NDArray[np.float64]
 """[N, K]: what is kept of each example."""
 Combine: TypeAlias = Callable[[Rows, NDArray[np.float64]], NDArray[np.float64]]
-"""Sums of rows [R, K] and numbers of examples [R] -> the figure [R]."""
+"""Sums of rows [R, K] and numbers of examples [R] -> the figure [R], or figures [R, F]; NaN where one has no value."""
 
 RESAMPLES, CONFIDENCE = 1000, 0.95
 _AT_ONCE = 1 << 22
@@ -46,6 +47,21 @@ def interval(
     `groups` [N]: examples of one group (questions about one picture) are drawn together; None: each by itself.
     Source: Efron and Tibshirani, 1993, chapter 13. Raises ValueError where there are no rows.
     """
+    (found,) = intervals(rows, combine, seed=seed, groups=groups, resamples=resamples, confidence=confidence)
+    return found
+
+
+def intervals(
+    rows: Rows,
+    combine: Combine,
+    *,
+    seed: int,
+    groups: Sequence[object] | None = None,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+) -> list[Interval]:
+    """As `interval`, of F figures by the same draws. One without a value is NaN; draws in which it has none are left
+    out of its interval."""
     if rows.ndim != 2 or not len(rows):
         raise ValueError("an interval needs at least one example")
     number: dict[object, int] = {}
@@ -61,19 +77,37 @@ def interval(
         drawn = random.integers(0, len(number), size=(min(step, resamples - start), len(number)))
         times = np.stack([np.bincount(each, minlength=len(number)) for each in drawn]).astype(np.float64)
         found.append(combine(times @ sums, times @ counts))
-    value = combine(rows.sum(0, keepdims=True), np.array([float(len(rows))]))[0]
+    values = combine(rows.sum(0, keepdims=True), np.array([float(len(rows))])).reshape(-1)
     tail = 100 * (1 - confidence) / 2
-    low, high = np.percentile(np.concatenate(found), [tail, 100 - tail])
-    return Interval(float(value), float(low), float(high))
+    return [
+        _of_draws(float(value), each, tail)
+        for value, each in zip(values, np.concatenate(found).reshape(resamples, -1).T, strict=True)
+    ]
 
 
 def difference(
     ours: Rows, theirs: Rows, combine: Combine, *, seed: int, groups: Sequence[object] | None = None
 ) -> Interval:
     """The figure of `ours` less that of `theirs`, both [N, K] of the same examples: paired, example by example."""
+    (found,) = differences(ours, theirs, combine, seed=seed, groups=groups)
+    return found
+
+
+def differences(
+    ours: Rows, theirs: Rows, combine: Combine, *, seed: int, groups: Sequence[object] | None = None
+) -> list[Interval]:
+    """As `difference`, of F figures."""
     width = ours.shape[1]
 
     def less(sums: Rows, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         return combine(sums[:, :width], counts) - combine(sums[:, width:], counts)
 
-    return interval(np.hstack([ours, theirs]), less, seed=seed, groups=groups)
+    return intervals(np.hstack([ours, theirs]), less, seed=seed, groups=groups)
+
+
+def _of_draws(value: float, drawn: NDArray[np.float64], tail: float) -> Interval:
+    known = drawn[~np.isnan(drawn)]
+    if math.isnan(value) or not len(known):
+        return Interval(value, math.nan, math.nan)
+    low, high = np.percentile(known, [tail, 100 - tail])
+    return Interval(value, float(low), float(high))

@@ -13,9 +13,10 @@ from isthmus.data.example import Examples
 from isthmus.errors import InputError
 from isthmus.evaluation.asking import BATCH, AnswerLog, Failed, ask, unanswered
 from isthmus.evaluation.controls import blind, blind_by, donors, shown, shuffled
-from isthmus.evaluation.intervals import Rows, difference, interval
-from isthmus.evaluation.metrics import Metric, Name, fitting, metrics
+from isthmus.evaluation.intervals import Rows, differences, intervals
+from isthmus.evaluation.metrics import Figure, Metric, Name, fitting, metrics
 from isthmus.evaluation.questions import Prompt, Question, Survey
+from isthmus.evaluation.terms import Terms, terms_of
 from isthmus.progress import Progress
 
 Control: TypeAlias = Literal["blind", "shuffled"]
@@ -29,7 +30,7 @@ Meter: TypeAlias = Callable[[str, int, str], AbstractContextManager[Progress]]
 class Score:
     """One figure of one kind of question, beside its controls; `above`: how much more it is, question by question."""
 
-    metric: str
+    figure: Figure
     kind: str
     questions: int
     value: Interval
@@ -39,15 +40,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Judged:
-    """`asked`: the questions that count. `rows`: of each figure what is kept of them, for comparing with another model.
-    `controls`: how each was made. `failed`: those that could not be asked."""
+    """`asked`: the questions that count. `rows`: for each of the `metrics` what is kept of them, for comparing with
+    another model. `controls`: how each was made. `failed`: those that could not be asked. `terms`: of findings."""
 
     metric: Name
     asked: tuple[Question, ...]
     scores: tuple[Score, ...]
-    rows: Mapping[str, Rows]
+    rows: tuple[Rows, ...]
     controls: Mapping[str, str]
     failed: tuple[Failed, ...]
+    terms: Terms | None = None
 
 
 def judge(
@@ -57,19 +59,24 @@ def judge(
     log: AnswerLog,
     *,
     metric: Name | None = None,
+    terms: Terms | None = None,
     controls: Sequence[Control] = (),
     seeds: Sequence[int] = (0,),
     options: Options,
     batch: int = BATCH,
     meter: Meter,
 ) -> Judged:
-    """Asks all questions of `survey`, then the controls. `metric` None: the fitting one.
+    """Asks all questions of `survey`, then the controls. `metric` None: the fitting one. `terms`: of the findings, None
+    for the answers expected themselves.
 
     `seeds`: each shuffles the pictures another way, and what shuffling gives is the mean over them. A greedy answer
-    depends on no seed. A question that fails in any way of asking counts in none. Raises InputError where none is left.
+    depends on no seed. A question that fails in any way of asking counts in none. Raises InputError where none is left,
+    or the answers expected are too many to be findings.
     """
     questions = survey.questions
     name = metric or fitting([question.answers for question in questions])
+    if name == "findings":
+        terms = terms or terms_of(answer for question in questions for answer in question.answers)
     ways, how = _ways(backend, examples, questions, controls, seeds)
     total = sum(unanswered(prompts, options, log) for each in ways.values() for prompts in each)
     with meter("asking", total, "answers") as reporter:
@@ -90,31 +97,32 @@ def judge(
     asked = tuple(questions[at] for at in kept)
     expected = [question.answers for question in asked]
     scores: list[Score] = []
-    ours: dict[str, Rows] = {}
-    for figure in metrics(name):
+    ours: list[Rows] = []
+    for each_metric in metrics(name, terms):
         # The mean over seeds of what is kept: of one seed, and of figures that are means, the mean of the figures.
         rows = {
-            way: np.mean([figure.rows([str(one[at]) for at in kept], expected) for one in answers], axis=0)
+            way: np.mean([each_metric.rows([str(one[at]) for at in kept], expected) for one in answers], axis=0)
             for way, answers in said.items()
         }
-        ours[figure.name] = rows["shown"]
-        scores += _scores(figure, asked, rows, seeds[0])
-    return Judged(name, asked, tuple(scores), ours, how, tuple(failed[at] for at in sorted(failed)))
+        ours.append(rows["shown"])
+        scores += _scores(each_metric, asked, rows, seeds[0])
+    return Judged(name, asked, tuple(scores), tuple(ours), how, tuple(failed[at] for at in sorted(failed)), terms)
 
 
-def learned(before: Judged, after: Judged, *, seed: int) -> dict[str, Interval]:
-    """By figure, how much more the model `after` scores than the one `before`, question by question.
+def learned(before: Judged, after: Judged, *, seed: int) -> dict[Figure, Interval]:
+    """Of each figure, how much more the model `after` scores than the one `before`, question by question.
 
     Raises InputError where they were not asked the same.
     """
-    if [each.hash for each in before.asked] != [each.hash for each in after.asked] or before.metric != after.metric:
+    same = [each.hash for each in before.asked] == [each.hash for each in after.asked]
+    if not same or (before.metric, before.terms) != (after.metric, after.terms):
         raise InputError("the two models were not judged by the same questions", todo="ask both the same")
-    return {
-        figure.name: difference(
-            after.rows[figure.name], before.rows[figure.name], figure.combine, seed=seed, groups=_groups(before.asked)
-        )
-        for figure in metrics(before.metric)
-    }
+    groups = _groups(before.asked)
+    found: dict[Figure, Interval] = {}
+    for metric, ours, theirs in zip(metrics(before.metric, before.terms), after.rows, before.rows, strict=True):
+        gained = differences(ours, theirs, metric.combine, seed=seed, groups=groups)
+        found |= dict(zip(metric.figures, gained, strict=True))
+    return found
 
 
 def _ways(
@@ -141,19 +149,28 @@ def _ways(
 
 
 def _scores(metric: Metric, asked: Sequence[Question], rows: Mapping[str, Rows], seed: int) -> list[Score]:
-    """Of all questions together and, where they are of several kinds, of each kind."""
+    """Of all questions together and, where they are of several kinds, of each kind; of single findings of all alone."""
     kinds = sorted({question.kind for question in asked})
     found = []
     for kind in [ALL, *(kinds if len(kinds) > 1 else ())]:
         at = [i for i, question in enumerate(asked) if kind == ALL or question.kind == kind]
         groups = _groups([asked[i] for i in at])
         own = {way: each[at] for way, each in rows.items()}
-        figures = {way: interval(each, metric.combine, seed=seed, groups=groups) for way, each in own.items()}
-        value = figures.pop("shown")
-        above = {
-            way: difference(own["shown"], own[way], metric.combine, seed=seed, groups=groups) for way in figures
-        }  # fmt: skip
-        found.append(Score(metric.name, kind or "(none)", len(at), value, figures, above))
+        values = {way: intervals(each, metric.combine, seed=seed, groups=groups) for way, each in own.items()}
+        seen = values.pop("shown")
+        above = {way: differences(own["shown"], own[way], metric.combine, seed=seed, groups=groups) for way in values}
+        found += [
+            Score(
+                figure,
+                kind or "(none)",
+                len(at),
+                seen[place],
+                {way: each[place] for way, each in values.items()},
+                {way: each[place] for way, each in above.items()},
+            )
+            for place, figure in enumerate(metric.figures)
+            if kind == ALL or not figure.finding
+        ]
     return found
 
 
@@ -171,15 +188,43 @@ def to_json(judged: Judged, survey: Survey) -> dict[str, Any]:
         "left_out": [{"place": place, "why": why} for place, why in left_out],
         "metric": judged.metric,
         "controls": dict(judged.controls),
+        **({} if judged.terms is None else {"findings": _findings_json(judged)}),
         "scores": [
             {
-                "metric": each.metric,
+                "metric": each.figure.name,
+                **({"finding": each.figure.finding} if each.figure.finding else {}),
                 "kind": each.kind,
                 "questions": each.questions,
-                **vars(each.value),
-                "controls": {way: vars(found) for way, found in each.controls.items()},
-                "above": {way: vars(found) for way, found in each.above.items()},
+                **each.value.as_json(),
+                "controls": {way: found.as_json() for way, found in each.controls.items()},
+                "above": {way: found.as_json() for way, found in each.above.items()},
             }
             for each in judged.scores
+        ],
+    }
+
+
+def tallies(judged: Judged) -> dict[str, tuple[int, int]]:
+    """Of each finding, in how many of the questions it is there, and in how many answers it is named."""
+    assert judged.terms is not None
+    tp, fn, fp, _ = np.split(judged.rows[0].sum(0).astype(int), 4)
+    return {
+        name: (int(hit + missed), int(hit + wrong))
+        for name, hit, missed, wrong in zip(judged.terms.names, tp, fn, fp, strict=True)
+    }
+
+
+def _findings_json(judged: Judged) -> dict[str, Any]:
+    assert judged.terms is not None
+    spellings = {
+        name: [" ".join(each) for each in spelled]
+        for name, spelled in zip(judged.terms.names, judged.terms.spellings, strict=True)
+    }
+    counts = tallies(judged)
+    return {
+        "from": judged.terms.source,
+        "terms": [
+            {"name": name, "spellings": each, "there": counts[name][0], "named": counts[name][1]}
+            for name, each in spellings.items()
         ],
     }

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 
 from isthmus.evaluation.captions import bleu, bleu_counts, cider, words
 from isthmus.evaluation.exact import exact_match
+from isthmus.evaluation.findings import EACH, OVERALL, counted, figures
 from isthmus.evaluation.intervals import Combine, Rows, mean
+from isthmus.evaluation.terms import Terms
 from isthmus.evaluation.vqa import vqa_accuracy
 
-Name: TypeAlias = Literal["vqa", "exact", "captions"]
-NAMES: tuple[Name, ...] = ("vqa", "exact", "captions")
+Name: TypeAlias = Literal["vqa", "exact", "captions", "findings"]
 PEOPLE = 10
 """So many answers make a question one of VQA's."""
 LONG = 4
@@ -22,23 +24,38 @@ LONG = 4
 
 
 @dataclass(frozen=True)
-class Metric:
-    """`rows`: answers and, for each, those expected -> [N, K]. `combine`: sums of rows -> the figure."""
+class Figure:
+    """What one is called; `finding`: the one of which it tells, "" where it is of all."""
 
     name: str
+    finding: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.finding}" if self.finding else self.name
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`rows`: answers and, for each, those expected -> [N, K]. `combine`: sums of rows -> the `figures`."""
+
+    figures: tuple[Figure, ...]
     rows: Callable[[Sequence[str], Sequence[Sequence[str]]], Rows]
     combine: Combine
 
 
-def metrics(name: Name) -> tuple[Metric, ...]:
-    """The figures reported under that name."""
+def metrics(name: Name, terms: Terms | None = None) -> tuple[Metric, ...]:
+    """The figures reported under that name. `terms`: of the findings, for these alone."""
     match name:
         case "vqa":
-            return (Metric("VQA accuracy", _each(vqa_accuracy), mean),)
+            return (_one("VQA accuracy", _each(vqa_accuracy), mean),)
         case "exact":
-            return (Metric("exact match", _each(exact_match), mean),)
+            return (_one("exact match", _each(exact_match), mean),)
         case "captions":
-            return Metric("CIDEr", _cider, mean), Metric("BLEU-4", bleu_counts, _bleu)
+            return _one("CIDEr", _cider, mean), _one("BLEU-4", bleu_counts, _bleu)
+        case "findings":
+            assert terms is not None
+            each = (Figure(figure, finding) for finding in terms.names for figure in EACH)
+            return (Metric((*map(Figure, OVERALL), *each), partial(counted, terms), figures),)
 
 
 def fitting(expected: Sequence[Sequence[str]]) -> Name:
@@ -48,6 +65,10 @@ def fitting(expected: Sequence[Sequence[str]]) -> Name:
         return "vqa"
     lengths = [len(words(answer)) for each in expected for answer in each]
     return "captions" if statistics.median(lengths) > LONG else "exact"
+
+
+def _one(name: str, rows: Callable[[Sequence[str], Sequence[Sequence[str]]], Rows], combine: Combine) -> Metric:
+    return Metric((Figure(name),), rows, combine)
 
 
 def _each(score: Callable[[str, Sequence[str]], float]) -> Callable[[Sequence[str], Sequence[Sequence[str]]], Rows]:

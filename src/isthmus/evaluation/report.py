@@ -1,6 +1,7 @@
 """What was measured, for people (a table) and for programs (JSON with seeds, intervals, fingerprints, versions)."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from isthmus.checkpoints.cache import written_whole
 from isthmus.contrastive.metrics import Interval, Retrieval
 from isthmus.errors import InputError
 from isthmus.evaluation import judging
+from isthmus.evaluation.findings import EACH
 from isthmus.evaluation.fingerprints import versions
 from isthmus.evaluation.intervals import CONFIDENCE, RESAMPLES
-from isthmus.evaluation.judging import Judged
+from isthmus.evaluation.judging import Judged, tallies
 from isthmus.evaluation.probes import BITS, Probe
 from isthmus.evaluation.questions import Survey
 from isthmus.evaluation.run import Compared, Measured, Plan
@@ -47,7 +49,9 @@ def gate_text(compared: Compared, plan: Plan) -> str:
         f"forgotten from {compared.before.name} to {compared.after.name}, budget {100 * gate.budget:g} %",
         table(rows),
     ]
-    lines += [f"learned: {name} {_signed(gain)}" for name, gain in compared.learned.items()]
+    lines += [f"learned: {figure} {_signed(gain)}" for figure, gain in compared.learned.items() if not figure.finding]
+    if any(figure.finding for figure in compared.learned):
+        lines.append("learned of each finding: in result.json")
     if len(compared.places) > 2:
         lines += ["", _places_text(compared)]
     lines.append("")
@@ -75,12 +79,12 @@ def gate_json(compared: Compared, plan: Plan, command: Sequence[str]) -> dict[st
         **_made(plan, command),
         "before": _measured_json(compared.before, plan),
         "after": _measured_json(compared.after, plan),
-        "learned": {name: vars(gain) for name, gain in compared.learned.items()},
+        "learned": {str(figure): gain.as_json() for figure, gain in compared.learned.items()},
         "forgetting": compared.gate.to_json(),
         "plane": [
             {
                 "model": place.name,
-                "learned": None if place.learned is None else vars(place.learned),
+                "learned": None if place.learned is None else place.learned.as_json(),
                 "forgotten": place.gate.mean,
                 "within": place.gate.within,
                 "probes": {loss.probe: vars(loss.share) for loss in place.gate.losses},
@@ -130,11 +134,25 @@ def _judged_text(name: str, judged: Judged, survey: Survey) -> str:
     ways = list(judged.controls)
     rows = [["", "questions", "score", *(cell for way in ways for cell in (way, f"above {way}"))]]
     for each in judged.scores:
-        cells = [str(found) for way in ways for found in (each.controls[way], _signed(each.above[way]))]
-        rows.append([f"{each.metric}, {each.kind}", str(each.questions), str(each.value), *cells])
+        if not each.figure.finding:
+            cells = [str(found) for way in ways for found in (each.controls[way], _signed(each.above[way]))]
+            rows.append([f"{each.figure}, {each.kind}", str(each.questions), str(each.value), *cells])
     lines = [f"{name} on {survey.name}", table(rows)]
+    if judged.terms is not None:
+        lines += ["", _findings_text(judged), f"findings from {judged.terms.source}"]
     lines += [f"{way}: {how}" for way, how in judged.controls.items()]
     return "\n".join(lines + _left_out([bad.error for bad in survey.bad] + [each.error for each in judged.failed]))
+
+
+def _findings_text(judged: Judged) -> str:
+    ways = list(judged.controls)
+    rows = [["finding", "there", "named", *EACH, *(f"sensitivity above {way}" for way in ways)]]
+    found = {(each.figure.finding, each.figure.name): each for each in judged.scores}
+    for name, (there, said) in tallies(judged).items():
+        each = [found[name, figure] for figure in EACH]
+        above = [_signed(each[0].above[way]) for way in ways]
+        rows.append([name, str(there), str(said), *(str(score.value) for score in each), *above])
+    return table(rows)
 
 
 def _left_out(errors: Sequence[InputError]) -> list[str]:
@@ -175,6 +193,8 @@ def _places_text(compared: Compared) -> str:
 
 
 def _signed(found: Interval) -> str:
+    if math.isnan(found.value):
+        return str(found)
     return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 

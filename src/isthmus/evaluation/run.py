@@ -20,12 +20,13 @@ from isthmus.evaluation.fingerprints import model_fingerprint
 from isthmus.evaluation.forgetting import Gate, gate
 from isthmus.evaluation.judging import Control, Judged, Meter, judge, learned
 from isthmus.evaluation.mending import ALPHAS, Point, furthest, write_mended
-from isthmus.evaluation.metrics import Name
+from isthmus.evaluation.metrics import Figure, Name
 from isthmus.evaluation.plane import Place, draw
 from isthmus.evaluation.probes import Probe
 from isthmus.evaluation.questions import Survey, survey
 from isthmus.evaluation.retrieval import evaluate_retrieval
 from isthmus.evaluation.subject import Subject, language, load_subject, probes, vision
+from isthmus.evaluation.terms import Terms
 from isthmus.progress import progress
 
 MAX_TOKENS = 64
@@ -33,11 +34,13 @@ MAX_TOKENS = 64
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured and how. `metric` None: the fitting one. `limit`: so many questions, drawn by the first seed."""
+    """What is measured and how. `metric` None: the fitting one. `terms`: of the metric "findings", None for the answers
+    expected themselves. `limit`: so many questions, drawn by the first seed."""
 
     out: Path
     data: Examples | None = None
     metric: Name | None = None
+    terms: Terms | None = None
     controls: tuple[Control, ...] = ()
     seeds: tuple[int, ...] = (0,)
     limit: int | None = None
@@ -76,7 +79,7 @@ class Compared:
     before: Measured
     after: Measured
     gate: Gate
-    learned: dict[str, Interval]
+    learned: dict[Figure, Interval]
     places: tuple[Place, ...]
     mended: tuple[Path, float] | None = None
 
@@ -161,6 +164,7 @@ def _judged(subject: Subject, plan: Plan, asked: Survey | None) -> Measured:
         asked,
         AnswerLog(plan.out / "answers.jsonl", fingerprint),
         metric=plan.metric,
+        terms=plan.terms,
         controls=plan.controls,
         seeds=plan.seeds,
         options=plan.options,

@@ -171,7 +171,7 @@ def ways(settings: Settings) -> tuple[Way, ...]:
 
 def measure(settings: Settings, seeds: Sequence[int], *, quiet: bool) -> dict[str, list[Run]]:
     """[way][seed]"""
-    found: dict[str, list[Run]] = {way.name: [] for way in ways(settings)} | {HALF: []}
+    found: dict[str, list[Run]] = {name: [] for name in (*(way.name for way in ways(settings)), HALF)}
     model = begin(ways(settings)[0], 0)
     encode = FeatureCache.open(None, model.encoder).encode
     test = clothes("test", settings.test)

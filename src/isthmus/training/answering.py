@@ -49,8 +49,9 @@ class AnsweringTask:
         rehearsal: Rehearsal | None = None,
     ) -> None:
         """Freezes and thaws `model` as the policy says. `activation_checkpointing`: the language model's layers,
-        whether they learn or not, are computed again in the backward pass instead of being kept: less memory, more time. Raises InputError where they
-        cannot be. `rehearsal`: what the language model is to find as likely as before."""
+        whether they learn or not, are computed again in the backward pass instead of being kept: less memory, more
+        time. `rehearsal`: what the language model is to find as likely as before. Raises InputError where layers cannot
+        be computed again."""
         self.model = model
         self._groups = apply(policy, model)
         model.set_recomputed(activation_checkpointing)

@@ -1,6 +1,6 @@
 """A dual encoder of one's own from a recipe: stage after stage, judged by searching pictures that none of them saw."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ HUGGING_FACE = "huggingface"
 class Contrasted:
     """`before` and `after`, None where nothing is held out: recall both ways with intervals, as `held_pairs.told` says
     it; `before_loss` and `after_loss`: of all held-out pairs as one batch, by the recipe's objective. `stopped`: the
-    name of the stage that a signal ended, None where all is done."""
+    name of the stage that a signal ended, None where all is done; `skipped`: those whose data are not given."""
 
     before: dict[str, Any] | None
     after: dict[str, Any] | None
@@ -42,6 +42,7 @@ class Contrasted:
     stages: dict[str, Ended]
     bad_records: int
     stopped: str | None
+    skipped: tuple[str, ...] = ()
 
 
 def tune_dual(
@@ -59,7 +60,8 @@ def tune_dual(
     """
     if recipe.export:
         require_exportable(recipe.start)
-    begin(recipe, out, resume=resume)
+    skipped = tuple(recipe.skipped())
+    recipe = begin(recipe, out, resume=resume, quiet=quiet)
     sources = open_sources(recipe)
     dual = load_dual(recipe.start, device or own_device())
     held = held_pairs(sources, dual.fit, seed=recipe.seed)
@@ -67,7 +69,7 @@ def tune_dual(
     before_loss, before = piece.figures() if len(held) else (None, None)
     done = follow(recipe, out, piece, sources, resume=resume, quiet=quiet)
     if done.stopped is not None:
-        return Contrasted(before, None, before_loss, None, done.ended, done.bad_records, done.stopped)
+        return Contrasted(before, None, before_loss, None, done.ended, done.bad_records, done.stopped, skipped)
     piece.module.settle()
     after_loss, after = piece.figures() if len(held) else (None, None)
     if PartialState().is_main_process:
@@ -79,7 +81,7 @@ def tune_dual(
         save_tuned_dual(dual, out, done.trained, start=recipe.start, about=about)
         if recipe.export:
             export_dual(dual, recipe.start, out / HUGGING_FACE)
-    return Contrasted(before, after, before_loss, after_loss, done.ended, done.bad_records, None)
+    return Contrasted(before, after, before_loss, after_loss, done.ended, done.bad_records, None, skipped)
 
 
 def load_dual(name: str, device: str | torch.device) -> DualEncoder:
@@ -120,7 +122,8 @@ class DualPiece:
     def parts(self) -> Mapping[str, nn.Module]:
         return self.module.parts()
 
-    def judged(self) -> dict[str, float]:
+    def judged(self, _: Collection[str] = ()) -> dict[str, float]:
+        """Of all that is held out, whatever a stage draws from: pictures are searched among all others."""
         if not len(self._held):
             return {}
         loss, found = searched(self.module, self._held, seed=self._recipe.seed, cached=self._cached, resamples=1)

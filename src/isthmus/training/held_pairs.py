@@ -76,7 +76,7 @@ def held_pairs(sources: Mapping[str, Source], fit: Fit, *, seed: int) -> HeldPai
     owner: list[int] = []
     first: list[int] = []
     with ThreadPoolExecutor(OPENING, thread_name_prefix="opening") as threads:
-        held = spread(sources, MOST_HELD)
+        held = spread([each for source in sources.values() for each in source.held], MOST_HELD)
         for example, usable in zip(held, threads.map(lambda each: _usable(each, seed), held), strict=True):
             if usable:
                 first.append(len(captions))

@@ -1,10 +1,11 @@
 """What all recipes for a model of one's own have in common: what it begins as, its data, and stages."""
 
-from dataclasses import KW_ONLY, dataclass
-from typing import Annotated, Literal
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
+from isthmus.errors import InputError
 from isthmus.training.strict import STRICT, Count, Share
 from isthmus.training.tracking import Tracker
 
@@ -13,11 +14,12 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 
 @dataclass(frozen=True)
 class DataEntry:
-    """`path`: whatever `data.open.open_data` takes, None where it is given on the command line; `form`, `folder`,
-    `annotations`, `split`, `streaming` as there."""
+    """`path`: whatever `data.open.open_data` takes, None where it is given on the command line; `optional`: or not at
+    all; `form`, `folder`, `annotations`, `split`, `streaming` as there."""
 
     __pydantic_config__ = STRICT
     path: Annotated[str, Field(min_length=1)] | None
+    optional: bool = False
     form: str | None = None
     folder: str | None = None
     annotations: str | None = None
@@ -42,8 +44,9 @@ class Augmentation:
 class OwnStage:
     """One stage. `data`: shares of the recipe's data in it (None: all, by size). `batch` records are computed at once
     on each rank, `accumulate` times a step. `steps`, or `epochs` of all its data together. `evaluate`: so often on the
-    way is the held-out loss taken; `patience`: so many times without a better one end the stage, and the best of them
-    is kept. The rest as LoopSettings says."""
+    way is the held-out loss of these data taken; `patience`: so many times without a better one end the stage, and the
+    best of them is kept. The rest as LoopSettings says. A stage is skipped where its data are optional and none of them
+    is given."""
 
     __pydantic_config__ = STRICT
     name: Name
@@ -93,6 +96,37 @@ class OwnRecipe:
             unknown = sorted(set(stage.data or ()) - set(self.data))
             if unknown:
                 raise ValueError(f"stage {stage.name} draws from {unknown[0]}, of which data says nothing")
+        idle = [name for name in self.data if not any(_draws(stage, name) for stage in self.stages)]
+        if idle:
+            raise ValueError(f"no stage draws from {idle[0]}")
+
+    def given(self) -> Self:
+        """The same without the data that are optional and not given, and without the stages that have no others.
+
+        Raises InputError where nothing is left.
+        """
+        data = {name: entry for name, entry in self.data.items() if entry.path is not None or not entry.optional}
+        stages = tuple(
+            stage if stage.data is None else replace(stage, data={n: s for n, s in stage.data.items() if n in data})
+            for stage in self.stages
+            if any(_draws(stage, name) for name in data)
+        )
+        if not stages:
+            raise InputError("no data are given", todo=f"give --data {next(iter(self.data))}=PATH")
+        return replace(self, data=data, stages=stages)
+
+    def skipped(self) -> dict[str, str]:
+        """By name of each stage that `given` leaves out, why."""
+        left = {stage.name for stage in self.given().stages}
+        return {
+            stage.name: ", ".join(f"no {name} given (--data {name}=PATH)" for name in stage.data or self.data)
+            for stage in self.stages
+            if stage.name not in left
+        }
+
+
+def _draws(stage: OwnStage, name: str) -> bool:
+    return stage.data is None or name in stage.data
 
 
 def one_batch_a_step(stage: OwnStage) -> None:

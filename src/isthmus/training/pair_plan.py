@@ -44,9 +44,10 @@ class PairStage:
 @dataclass(frozen=True)
 class PairPlan:
     """`tokens`: of the looked-at captions the mean and the most; `cut`: how many of `captions` are longer than is read.
-    `shown`: one pair, as the model gets it."""
+    `shown`: one pair, as the model gets it. `skipped`: of each stage whose data are not given, why."""
 
     stages: tuple[PairStage, ...]
+    skipped: dict[str, str]
     sources: tuple[Survey, ...]
     held_out: int
     captions: int
@@ -58,6 +59,7 @@ class PairPlan:
     def as_json(self) -> dict[str, Any]:
         return {
             "stages": [vars(stage) for stage in self.stages],
+            "skipped": self.skipped,
             "data": [{**vars(source), "bad": [bad.place for bad in source.bad]} for source in self.sources],
             "held_out": self.held_out,
             "tokens": {"mean": self.tokens_mean, "most": self.tokens_most, "cut": self.cut, "of": self.captions},
@@ -72,6 +74,7 @@ class PairPlan:
             f"  a caption has {self.tokens_mean:.0f} tokens on average and {self.tokens_most} at most; "
             f"of {self.captions} looked at {self.cut} are cut"
         )
+        lines += [f"  {name}: skipped, {why}" for name, why in self.skipped.items()]
         for stage in self.stages:
             learning = ", ".join(f"{name} {counted(each)}" for name, each in stage.learning.items())
             frozen = ", ".join(f"{name} {counted(each)}" for name, each in stage.frozen.items()) or "nothing"
@@ -86,6 +89,7 @@ def plan_pairs(
     recipe: ContrastRecipe | QFormerRecipe, *, device: str | torch.device = "cpu", ranks: int = 1, quiet: bool = False
 ) -> PairPlan:
     """Loads the model and looks at some of the data; trains nothing. Raises as `tune_dual` and `tune_stage1`."""
+    skipped, recipe = recipe.skipped(), recipe.given()
     sources = open_sources(recipe)
     stages: list[PairStage] = []
     if isinstance(recipe, ContrastRecipe):
@@ -106,6 +110,7 @@ def plan_pairs(
     lengths, cut, shown = _captions(sources, tokenizer, fit)
     return PairPlan(
         tuple(stages),
+        skipped,
         surveys,
         sum(len(source.held) for source in sources.values()),
         len(lengths),

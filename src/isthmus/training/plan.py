@@ -1,6 +1,6 @@
 """What a recipe would do, before it does it: what learns, how many steps, how long a sample is, how much memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -47,9 +47,11 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """`tokens`: of the looked-at samples the mean and the most, pictures' among them. `shown`: one of them."""
+    """`tokens`: of the looked-at samples the mean and the most, pictures' among them. `shown`: one of them. `skipped`:
+    of each stage whose data are not given, why."""
 
     stages: tuple[StagePlan, ...]
+    skipped: dict[str, str]
     sources: tuple[Survey, ...]
     held_out: int
     tokens_mean: float
@@ -60,6 +62,7 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         return {
             "stages": [asdict(stage) for stage in self.stages],
+            "skipped": self.skipped,
             "data": [
                 {
                     **{key: each for key, each in vars(source).items() if key != "bad"},
@@ -84,6 +87,7 @@ class Plan:
             f"  a sample has {self.tokens_mean:.0f} tokens on average and {self.tokens_most} at most, "
             f"{self.picture_tokens_mean:.0f} of them of pictures"
         )
+        lines += [f"  {name}: skipped, {why}" for name, why in self.skipped.items()]
         for stage in self.stages:
             learning = ", ".join(f"{name} {counted(each)}" for name, each in stage.learning.items())
             frozen = ", ".join(f"{name} {counted(each)}" for name, each in stage.frozen.items())
@@ -95,32 +99,34 @@ class Plan:
 
 def plan(recipe: TuneRecipe, *, device: str | torch.device = "cpu", ranks: int = 1, quiet: bool = False) -> Plan:
     """Loads the model and looks at some of the data; trains nothing. Raises as `tune`."""
+    skipped, recipe = recipe.skipped(), recipe.given()
     sources = open_sources(recipe)
     model = load_vlm(recipe.start, device=device)
     require_arrangements(recipe, model)
     with progress("looking at data", None, "records", quiet=quiet) as reporter:
         surveys = tuple(survey(source.train, LOOKED_AT, progress=reporter) for source in sources.values())
-    samples, shown = _samples(model, sources)
+    of_each, shown = _samples(model, sources)
+    samples = [sample for each in of_each.values() for sample in each]
     lengths = [len(sample.ids) for sample in samples]
-    longest = max(lengths)
     stages = tuple(
-        _staged(stage, model, sources, longest, ranks, recipe.seed + at) for at, stage in enumerate(recipe.stages)
+        _staged(stage, model, sources, of_each, ranks, recipe.seed + at) for at, stage in enumerate(recipe.stages)
     )
     return Plan(
         stages,
+        skipped,
         surveys,
         sum(len(source.held) for source in sources.values()),
         sum(lengths) / len(lengths),
-        longest,
+        max(lengths),
         sum(sample.shown for sample in samples) / len(samples),
         shown,
     )
 
 
-def _samples(model: VisionLanguageModel, sources: Mapping[str, Source]) -> tuple[list[Sample], Inspection]:
-    found: list[Sample] = []
+def _samples(model: VisionLanguageModel, sources: Mapping[str, Source]) -> tuple[dict[str, list[Sample]], Inspection]:
+    found: dict[str, list[Sample]] = {name: [] for name in sources}
     shown = None
-    for source in sources.values():
+    for name, source in sources.items():
         for record in islice(records_of(source.train, LOOKED_AT), LOOKED_AT // 4):
             if not isinstance(record, Example):
                 continue
@@ -130,7 +136,7 @@ def _samples(model: VisionLanguageModel, sources: Mapping[str, Source]) -> tuple
             except InputError:
                 continue  # the survey names it
             if not errors:
-                found += samples
+                found[name] += samples
                 shown = shown or inspect(model, asked.messages)
     if shown is None:
         raise InputError("no record can be trained on", todo="look at what is said of the data above")
@@ -141,10 +147,12 @@ def _staged(
     stage: TuneStage,
     model: VisionLanguageModel,
     sources: Mapping[str, Source],
-    longest: int,
+    samples: Mapping[str, Sequence[Sample]],
     ranks: int,
     seed: int,
 ) -> StagePlan:
+    drawn = drawn_from(stage, sources)
+    longest = max((len(sample.ids) for name in drawn for sample in samples[name]), default=0)
     groups = apply(stage.learns, model)
     learning = {group.name: sum(p.numel() for p in group.parameters) for group in groups}
     parts = parts_of(model)

@@ -58,7 +58,8 @@ class Rehearsal:
         now = logits.log_softmax(-1).gather(-1, likeliest)
         others_before, others_now = (_log_rest(each) for each in (before, now))
         noted = (before.exp() * (before - now)).sum(-1)
-        return (noted + others_before.exp() * (others_before - others_now)).mean()
+        divergence: Tensor = (noted + others_before.exp() * (others_before - others_now)).mean()
+        return divergence
 
 
 @torch.no_grad()
@@ -71,7 +72,7 @@ def remember(language_model: Any, tokenizer: Any, settings: Rehearse, *, seed: i
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         firsts = torch.randint(len(tokenizer), (settings.texts, 1), device=device)
-        for part in firsts.split(WRITING):
+        for part in torch.split(firsts, WRITING):
             begun = part
             if tokenizer.bos_token_id is not None:
                 begun = F.pad(part, (1, 0), value=tokenizer.bos_token_id)
@@ -88,7 +89,7 @@ def remember(language_model: Any, tokenizer: Any, settings: Rehearse, *, seed: i
             )
             ids.append(written)
     found = []
-    for part in torch.cat(ids).split(settings.batch):
+    for part in torch.split(torch.cat(ids), settings.batch):
         logits = language_model(input_ids=part, use_cache=False).logits[:, :-1].float()
         found.append(logits.log_softmax(-1).topk(min(KEPT, logits.shape[-1]), dim=-1))
     language_model.train(training)

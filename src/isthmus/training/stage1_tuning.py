@@ -1,6 +1,6 @@
 """A Q-Former of one's own from a recipe, BLIP-2's first stage: judged by searching pictures that no stage saw."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ def tune_stage1(
     """
     if recipe.language_model is not None:
         resolve(recipe.language_model)  # that it is here is known before, not after the training
-    begin(recipe, out, resume=resume)
+    skipped = tuple(recipe.skipped())
+    recipe = begin(recipe, out, resume=resume, quiet=quiet)
     sources = open_sources(recipe)
     place = device or own_device()
     encoder = load_encoder(recipe.encoder, device=place)
@@ -58,7 +59,7 @@ def tune_stage1(
     before_loss, before = piece.figures() if len(held) else (None, None)
     done = follow(recipe, out, piece, sources, resume=resume, quiet=quiet)
     if done.stopped is not None:
-        return Contrasted(before, None, before_loss, None, done.ended, done.bad_records, done.stopped)
+        return Contrasted(before, None, before_loss, None, done.ended, done.bad_records, done.stopped, skipped)
     after_loss, after = piece.figures() if len(held) else (None, None)
     if PartialState().is_main_process:
         torch.manual_seed(recipe.seed)  # of the fresh map
@@ -72,7 +73,7 @@ def tune_stage1(
             "measured": measured,
         }
         save_qformer(stage1, tokenizer, out, encoder=encoder, language_model=recipe.language_model, about=about)
-    return Contrasted(before, after, before_loss, after_loss, done.ended, done.bad_records, None)
+    return Contrasted(before, after, before_loss, after_loss, done.ended, done.bad_records, None, skipped)
 
 
 def begun(recipe: QFormerRecipe, encoder: Encoder) -> tuple[Stage1, Tokenizer]:
@@ -165,7 +166,8 @@ class Stage1Piece:
     def parts(self) -> Mapping[str, nn.Module]:
         return {"encoder": self._encoder.net, "qformer": self.module.stage1}
 
-    def judged(self) -> dict[str, float]:
+    def judged(self, _: Collection[str] = ()) -> dict[str, float]:
+        """Of all that is held out, whatever a stage draws from: pictures are searched among all others."""
         if not len(self._held):
             return {}
         losses, found = self._read(1)

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from accelerate import PartialState
@@ -23,6 +25,8 @@ from isthmus.training.loop import Batches, Ended, LoopSettings, Task, train
 from isthmus.training.own_recipe import DataEntry, OwnRecipe, OwnStage
 from isthmus.training.sealed import require_unchanged, sealed
 from isthmus.training.tracking import require_tracker
+
+AnyOwn = TypeVar("AnyOwn", bound=OwnRecipe)
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,9 @@ class Workpiece(Protocol):
     def parts(self) -> Mapping[str, nn.Module]:
         """All its weights, each in one part."""
 
-    def judged(self) -> Mapping[str, float]:
-        """Figures of what is held out, on all ranks alike; a lower "loss" is better. Asked only where something is."""
+    def judged(self, sources: Collection[str]) -> Mapping[str, float]:
+        """Figures of what is held out of these, on all ranks alike; a lower "loss" is better. Asked only where
+        something is."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +75,11 @@ def follow(
     resume: bool,
     quiet: bool,
 ) -> Followed:
-    """Trains `piece` in the recipe's stages. Raises as `loop.train`, CorruptPart where something frozen changed."""
+    """Trains `piece` in the recipe's stages, each judged by what is held out of its own data; where these are streams,
+    of which nothing is, by all that is. Raises as `loop.train`, CorruptPart where something frozen changed."""
     state = PartialState()
     report = Report(out / "bad_records.jsonl" if state.is_main_process else None)
-    judged = any(source.held for source in sources.values())
+    held = {name for name, source in sources.items() if source.held}
     ended: dict[str, Ended] = {}
     seals: dict[str, str] = {}
     trained: set[str] = set()
@@ -97,14 +103,15 @@ def follow(
             world=state.num_processes,
             report=report,
         )
+        judges = held & drawn.keys() or held
         folder = out / "stages" / stage.name
         ended[stage.name] = train(
             task,
             piece.batches(stage, mixture),
-            settings_of(stage, recipe, steps_of(stage, drawn, state.num_processes), judged=judged),
+            settings_of(stage, recipe, steps_of(stage, drawn, state.num_processes), judged=bool(judges)),
             folder,
             seed=recipe.seed + at,
-            evaluate=piece.judged if judged else None,
+            evaluate=partial(piece.judged, judges) if judges else None,
             resume=resume and folder.exists(),
             quiet=quiet,
         )
@@ -115,10 +122,14 @@ def follow(
     return Followed(ended, seals, frozenset(trained), report.total, stopped)
 
 
-def begin(recipe: OwnRecipe, out: Path, *, resume: bool) -> None:
-    """Notes the recipe in `out`. Raises InputError where another one was begun there, or one is and `resume` is not,
-    MissingPart where its tracker is not installed."""
+def begin(recipe: AnyOwn, out: Path, *, resume: bool, quiet: bool) -> AnyOwn:
+    """Notes the recipe in `out`, says which stages are skipped, and returns what is left of it (`OwnRecipe.given`).
+
+    Raises InputError where another one was begun there, or one is and `resume` is not, or no data are given;
+    MissingPart where its tracker is not installed.
+    """
     require_tracker(recipe.track)
+    given = recipe.given()
     note = out / "recipe.json"
     told = json.dumps(asdict(recipe), sort_keys=True)
     if note.exists():
@@ -133,6 +144,10 @@ def begin(recipe: OwnRecipe, out: Path, *, resume: bool) -> None:
     if PartialState().is_main_process:
         out.mkdir(parents=True, exist_ok=True)
         note.write_text(told, encoding="utf-8")
+        if not quiet:
+            for name, why in recipe.skipped().items():
+                sys.stderr.write(f"isthmus: stage {name} is skipped: {why}\n")
+    return given
 
 
 def open_sources(recipe: OwnRecipe) -> dict[str, Source]:
@@ -176,10 +191,9 @@ def mixture_of(
     return Mixture(train_on, weights, seed=seed, rank=rank, world=world, report=report)
 
 
-def spread(sources: Mapping[str, Source], most: int) -> list[Example]:
-    """What is held out; of more than `most`, as many evenly spread."""
-    every = [example for source in sources.values() for example in source.held]
-    return every[:: max(1, -(-len(every) // most))]
+def spread(held: Sequence[Example], most: int) -> Sequence[Example]:
+    """All; of more than `most`, as many evenly spread."""
+    return held[:: max(1, -(-len(held) // most))]
 
 
 def steps_of(stage: OwnStage, sources: Mapping[str, Source], ranks: int) -> int:

@@ -1,13 +1,14 @@
 """A composed model of one's own from a recipe: stage after stage, judged on conversations that none of them saw."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
 from torch import nn
 
+from isthmus.data.example import Example
 from isthmus.data.instructions import instruct
 from isthmus.data.mixture import Mixture
 from isthmus.errors import InputError
@@ -28,19 +29,22 @@ from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.tuned import save_tuned
 
 MOST_HELD = 200
-"""Held-out conversations whose loss is taken; of more, as many evenly spread."""
+"""Of each source, held-out conversations whose loss is taken; of more, as many evenly spread."""
 
 
 @dataclass(frozen=True)
 class Tuned:
     """`before` and `after`: loss per labelled token of the held-out conversations; None where none is held out.
-    `stopped`: the name of the stage that a signal ended, None where all is done."""
+    `of_each`: the same two by the name of the data. `stopped`: the name of the stage that a signal ended, None where
+    all is done; `skipped`: those whose data are not given."""
 
     before: float | None
     after: float | None
     stages: dict[str, Ended]
     bad_records: int
     stopped: str | None
+    of_each: dict[str, tuple[float, float]] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
 
 
 def tune(
@@ -56,7 +60,8 @@ def tune(
     Raises as `load_vlm`, `open_data` and `loop.train`; InputError where `out` holds a model or a training of another
     recipe; CorruptPart where something frozen changed.
     """
-    begin(recipe, out, resume=resume)
+    skipped = tuple(recipe.skipped())
+    recipe = begin(recipe, out, resume=resume, quiet=quiet)
     sources = open_sources(recipe)
     model = load_vlm(recipe.start, device=device or own_device())
     require_arrangements(recipe, model)
@@ -68,19 +73,25 @@ def tune(
     piece.remember(recipe.stages)
     done = follow(recipe, out, piece, sources, resume=resume, quiet=quiet)
     if done.stopped is not None:
-        return Tuned(before, None, done.ended, done.bad_records, done.stopped)
+        return Tuned(before.mean, None, done.ended, done.bad_records, done.stopped, skipped=skipped)
     after = judge()
+    of_each = {name: (loss, after.of_each[name]) for name, loss in before.of_each.items()}
     if PartialState().is_main_process:
-        measured = {"held-out loss": {"before": before, "after": after, "conversations": judge.count}}
+        measured = {
+            "before": before.mean,
+            "after": after.mean,
+            "conversations": judge.count,
+            "of each": {name: {"before": first, "after": last} for name, (first, last) in of_each.items()},
+        }
         save_tuned(
             model,
             out,
             done.trained,
             start=recipe.start,
             adapters=None if begun_with_adapters else _adapters(recipe),
-            about={"lineage": lineage(recipe, sources, done.seals), "measured": measured},
+            about={"lineage": lineage(recipe, sources, done.seals), "measured": {"held-out loss": measured}},
         )
-    return Tuned(before, after, done.ended, done.bad_records, None)
+    return Tuned(before.mean, after.mean, done.ended, done.bad_records, None, of_each, skipped)
 
 
 def require_arrangements(recipe: TuneRecipe, model: VisionLanguageModel) -> None:
@@ -124,32 +135,61 @@ class _Conversing:
     def parts(self) -> dict[str, nn.Module]:
         return parts_of(self._model)
 
-    def judged(self) -> dict[str, float]:
-        return {"loss": self._judge() or 0.0}
+    def judged(self, sources: Collection[str]) -> dict[str, float]:
+        loss = self._judge(sources).mean
+        return {} if loss is None else {"loss": loss}
+
+
+@dataclass(frozen=True)
+class HeldLoss:
+    """Summed over the labelled `tokens` of what is held out of each source."""
+
+    sums: Mapping[str, float]
+    tokens: Mapping[str, int]
+
+    @property
+    def mean(self) -> float | None:
+        """Per labelled token of all; None where there is none."""
+        tokens = sum(self.tokens.values())
+        return sum(self.sums.values()) / tokens if tokens else None
+
+    @property
+    def of_each(self) -> dict[str, float]:
+        """Per labelled token, of each source that has some."""
+        return {name: self.sums[name] / tokens for name, tokens in self.tokens.items() if tokens}
 
 
 class Judge:
-    """The mean loss of a model's labelled tokens over what is held out, always the same conversations."""
+    """The loss of a model's labelled tokens over what is held out, always the same conversations."""
 
     def __init__(
         self, model: VisionLanguageModel, sources: Mapping[str, Source], encode: Encode, *, seed: int, batch: int = 8
     ) -> None:
-        self._held = [instruct(example, seed=seed) for example in spread(sources, MOST_HELD)]
+        self._held = {
+            name: [instruct(example, seed=seed) for example in spread(source.held, MOST_HELD)]
+            for name, source in sources.items()
+        }
         self._model, self._encode, self._batch = model, encode, batch
 
     @property
     def count(self) -> int:
-        return len(self._held)
+        return sum(map(len, self._held.values()))
 
     @torch.no_grad()
-    def __call__(self) -> float | None:
-        """None where nothing is held out. Conversations that cannot be used are left out, as in training."""
-        model, training = self._model, self._model.training
-        model.eval()
+    def __call__(self, sources: Collection[str] | None = None) -> HeldLoss:
+        """Of these sources, None for all. Conversations that cannot be used are left out, as in training."""
+        training = self._model.training
+        self._model.eval()
+        found = {name: self._of(held) for name, held in self._held.items() if sources is None or name in sources}
+        self._model.train(training)
+        return HeldLoss({name: each[0] for name, each in found.items()}, {n: each[1] for n, each in found.items()})
+
+    def _of(self, held: Sequence[Example]) -> tuple[float, int]:
+        model = self._model
         total, tokens = 0.0, 0
-        for start in range(0, len(self._held), self._batch):
+        for start in range(0, len(held), self._batch):
             usable = []
-            for example in self._held[start : start + self._batch]:
+            for example in held[start : start + self._batch]:
                 try:
                     usable.append((example.messages, opened(example, model.encoder.fit)))
                 except InputError:
@@ -162,8 +202,7 @@ class Judge:
                 count = sum(sample.trained for sample in samples)
                 total += float(model(samples, features).loss) * count
                 tokens += count
-        model.train(training)
-        return total / tokens if tokens else None
+        return total, tokens
 
 
 def _adapters(recipe: TuneRecipe) -> AdapterShape | None:

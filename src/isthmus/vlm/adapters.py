@@ -3,7 +3,9 @@
 Source: LoRA (Hu et al., 2021).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from torch import nn
@@ -37,19 +39,12 @@ def add_adapters(language_model: Any, shape: AdapterShape) -> None:
 
     Raises MissingPart without peft, InputError where `targets` names no linear map.
     """
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError:
-        raise MissingPart("LoRA needs peft", todo="pip install 'isthmus[train]'") from None
-    targets = sorted(_targets(language_model, shape.targets))
+    targets = _targets(language_model, shape.targets)
     if not targets:
         raise InputError(f"lora.targets {shape.targets!r} names no linear map of this language model")
-    config = LoraConfig(
-        r=shape.rank,
-        lora_alpha=shape.scale * shape.rank,  # type: ignore[arg-type]  # any number scales
-        lora_dropout=shape.dropout,
-        target_modules=targets,
-    )
+    config = _config(targets, shape)
+    from peft import inject_adapter_in_model
+
     inject_adapter_in_model(config, language_model, NAME)
     for name, parameter in language_model.named_parameters():
         if MARK in name:
@@ -65,6 +60,40 @@ def merge_adapters(language_model: nn.Module) -> None:
         layer.merge(safe_merge=True)
         parent, _, own = name.rpartition(".")
         setattr(language_model.get_submodule(parent), own, layer.get_base_layer())
+
+
+def save_adapters(language_model: Any, shape: AdapterShape, folder: Path, *, base: str) -> None:
+    """Writes them as peft does: adapter_config.json and adapter_model.safetensors, which
+    `PeftModel.from_pretrained(language_model, folder)` reads. `base`: the name of what they were trained beside.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from safetensors.torch import save_file
+
+    adapted = [name for name, each in language_model.named_modules() if isinstance(each, BaseTunerLayer)]
+    config = _config({name.rpartition(".")[2] for name in adapted}, shape)
+    config.base_model_name_or_path, config.inference_mode = base, True
+    config.task_type = "SEQ_2_SEQ_LM" if language_model.config.is_encoder_decoder else "CAUSAL_LM"
+    config.save_pretrained(str(folder))
+    tensors = {
+        f"base_model.model.{name}".replace(f".{NAME}.", "."): parameter.detach().cpu().contiguous()
+        for name, parameter in language_model.named_parameters()
+        if MARK in name
+    }
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def _config(targets: Collection[str], shape: AdapterShape) -> Any:
+    """peft's. Raises MissingPart without it."""
+    try:
+        from peft import LoraConfig
+    except ImportError:
+        raise MissingPart("LoRA needs peft", todo="pip install 'isthmus[train]'") from None
+    return LoraConfig(
+        r=shape.rank,
+        lora_alpha=shape.scale * shape.rank,  # type: ignore[arg-type]  # any number scales
+        lora_dropout=shape.dropout,
+        target_modules=sorted(targets),
+    )
 
 
 def _targets(language_model: Any, targets: Targets) -> set[str]:

@@ -50,7 +50,7 @@ def load_default_vlm(
         encoder = DepthsEncoder(base, classes)
         require_trained_fit(checkpoint.name, seen["fit"], encoder.fit.fingerprint)
         language = load_language_model(
-            config["language_model"]["name"], device=device, dtype=dtype or fast_dtype(device)
+            _within(checkpoint, config["language_model"]["name"]), device=device, dtype=dtype or fast_dtype(device)
         )
         for part, found in (("encoder", encoder.fingerprint), ("language_model", language.fingerprint)):
             if config[part]["fingerprint"] != found:
@@ -85,15 +85,16 @@ def save_default_vlm(
     *,
     language_model: tuple[str, str],
     about: Mapping[str, Any],
+    dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Writes model.safetensors (half precision; words as their ids in the language model) and config.json.
-    `language_model`: its name and fingerprint; `about`: lineage and measurements, as JSON. Raises MissingPart where the
-    disk refuses."""
+    """Writes model.safetensors (in `dtype`; words as their ids in the language model) and config.json.
+    `language_model`: its name ("./" before a folder within this one) and fingerprint; `about`: lineage and
+    measurements, as JSON. Raises MissingPart where the disk refuses."""
     encoder = model.encoder
     assert isinstance(encoder, DepthsEncoder)
     trained = {f"connector.{key}": value for key, value in model.connector.state_dict().items()}
     tensors = {
-        key: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
+        key: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
         for key, value in trained.items()
     }
     rows = model.language_model.get_input_embeddings().weight
@@ -115,6 +116,10 @@ def save_default_vlm(
         **about,
     }
     write_trained(folder, tensors, config)
+
+
+def _within(checkpoint: Checkpoint, name: str) -> str:
+    return str(checkpoint.folder / name) if name.startswith("./") else name
 
 
 def _ids_of(words: Tensor, rows: Tensor) -> Tensor:

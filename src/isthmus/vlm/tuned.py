@@ -61,13 +61,18 @@ def load_tuned(
     start = begun_as(checkpoint, "adapters")
     model = load(start["name"], device=device, dtype=dtype)
     require_trained_fit(checkpoint.name, start["fit"], model.encoder.fit.fingerprint)
-    shape = checkpoint.config["adapters"]
+    shape = adapter_shape(checkpoint)
     if shape is not None:
-        targets = shape["targets"]
-        add_adapters(
-            model.language_model,
-            AdapterShape(**{**shape, "targets": targets if isinstance(targets, str) else tuple(targets)}),
-        )
+        add_adapters(model.language_model, shape)
     fill(dict(model.named_parameters()), checkpoint.tensors(), checkpoint.name)
     model.name = checkpoint.name
     return model.requires_grad_(False).eval()
+
+
+def adapter_shape(checkpoint: Checkpoint) -> AdapterShape | None:
+    """Of the adapters in a folder that `save_tuned` wrote; None where it has none."""
+    shape = checkpoint.config["adapters"]
+    if shape is None:
+        return None
+    targets = shape["targets"]
+    return AdapterShape(**{**shape, "targets": targets if isinstance(targets, str) else tuple(targets)})
