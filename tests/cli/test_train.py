@@ -45,7 +45,7 @@ def test_a_plan_then_a_model_that_answers(run: Run, recipe: Path, pairs: Path, t
     code, out, _ = run("train", recipe, "--data", pairs, "--dry-run")
     assert code == 0 and "connect: 2 steps of 2 conversations" in out and "held out" in out
     code, out, _ = run("train", recipe, "--data", pairs, "--dry-run", "--json", "--set", "stages.0.batch=3")
-    assert json.loads(out)["stages"][0]["conversations_a_step"] == 3
+    assert json.loads(out)["stages"][0]["records_a_step"] == 3
     code, out, err = run("train", recipe, "--data", f"pairs={pairs}", "--out", tmp_path / "out")
     assert code == 0 and "held-out loss:" in out and "written to" in out and "training:" in err
     code, out, _ = run("ask", photo, "what?", "--model", tmp_path / "out", "--json")
@@ -149,7 +149,7 @@ def test_a_dual_encoder_of_ones_own(run: Run, dual: Path, told_apart: Path, tmp_
     code, out, _ = run("train", path, "--data", told_apart, "--dry-run")
     assert code == 0 and "align: 2 steps of 3 pairs" in out and "text_head" in out
     code, out, _ = run("train", path, "--data", told_apart, "--dry-run", "--json", "--set", "stages.0.batch=4")
-    assert json.loads(out)["stages"][0]["pairs_a_step"] == 4
+    assert json.loads(out)["stages"][0]["records_a_step"] == 4
     code, out, err = run("train", path, "--data", told_apart, "--out", tmp_path / "out")
     assert code == 0 and "pairs/s" in err
     before, after, written = out.splitlines()

@@ -224,7 +224,7 @@ def test_another_start_than_it_began_as_is_refused(tuned, tmp_path: Path) -> Non
 def test_a_plan_says_what_would_be_done(starts: Path, pairs: Path) -> None:
     found = plan_pairs(recipe(starts / "clip", pairs), quiet=True)
     first, second = found.stages
-    assert (first.steps, first.pairs_a_step) == (12, 8) and not first.frozen
+    assert (first.steps, first.records_a_step) == (12, 8) and not first.frozen
     assert set(second.learning) == {"text_tower", "text_head"}
     assert set(second.frozen) == {"image_tower", "image_head", "temperature"}
     assert second.memory < first.memory

@@ -218,7 +218,7 @@ def test_held_out_captions_that_are_all_the_same_are_refused(starts: Path, tmp_p
 def test_a_plan_says_what_would_be_done(starts: Path, pairs: Path) -> None:
     found = plan_pairs(recipe(starts, pairs), quiet=True)
     (stage,) = found.stages
-    assert (stage.steps, stage.pairs_a_step) == (14, 8)
+    assert (stage.steps, stage.records_a_step) == (14, 8)
     assert stage.frozen.keys() == {"encoder", "qformer"}  # of the Q-Former: its words
     assert found.tokens_most <= 12 and found.cut == 0
     assert "05.png" in str(found) and "one pair, as the model gets it" in str(found)

@@ -191,7 +191,7 @@ def test_a_plan_says_how_much_is_padding(start: str, tmp_path: Path) -> None:
     assert order.looked_at == 48 and order.exact
     assert packed.padding == 0 and packed.a_row * packed.tokens_mean <= 200
     assert length.padding == order.by_length < order.padding / 3
-    assert found.stages[2].conversations_a_step == round(packed.a_row)
+    assert found.stages[2].records_a_step == round(packed.a_row)
     text = str(found)
     assert f"{order.padding:.0%} of a batch's positions are padding (arrange: length would make it" in text
     assert f"0% of a batch's positions are padding, a row holds {packed.a_row:.1f} conversations" in text

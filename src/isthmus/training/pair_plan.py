@@ -1,7 +1,7 @@
 """What a recipe for pairs would do, before it does it: what learns, how many steps, how long captions are, one pair."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
@@ -21,24 +21,11 @@ from isthmus.training.contrasting import Contrast, ContrastTask
 from isthmus.training.dual_tuning import load_dual
 from isthmus.training.loop import Group
 from isthmus.training.own_recipe import OwnStage
-from isthmus.training.plan import LOOKED_AT, counted
 from isthmus.training.stage1 import Reading, Stage1Task
 from isthmus.training.stage1_tuning import begun
+from isthmus.training.stage_plan import LOOKED_AT, StagePlan, data_json, data_told, stage_plan
 from isthmus.training.stages import Source, drawn_from, open_sources, steps_of
 from isthmus.vision.encoder import load_encoder
-
-
-@dataclass(frozen=True)
-class PairStage:
-    """`learning` and `frozen`: parameters by part. `memory`: bytes of weights, gradients, AdamW's two moments and
-    whatever average or best is kept; activations are not in it, and grow with `pairs_a_step`."""
-
-    name: str
-    steps: int
-    pairs_a_step: int
-    learning: dict[str, int]
-    frozen: dict[str, int]
-    memory: int
 
 
 @dataclass(frozen=True)
@@ -46,7 +33,7 @@ class PairPlan:
     """`tokens`: of the looked-at captions the mean and the most; `cut`: how many of `captions` are longer than is read.
     `shown`: one pair, as the model gets it. `skipped`: of each stage whose data are not given, why."""
 
-    stages: tuple[PairStage, ...]
+    stages: tuple[StagePlan, ...]
     skipped: dict[str, str]
     sources: tuple[Survey, ...]
     held_out: int
@@ -58,30 +45,22 @@ class PairPlan:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "stages": [vars(stage) for stage in self.stages],
+            "stages": [asdict(stage) for stage in self.stages],
             "skipped": self.skipped,
-            "data": [{**vars(source), "bad": [bad.place for bad in source.bad]} for source in self.sources],
+            "data": data_json(self.sources),
             "held_out": self.held_out,
             "tokens": {"mean": self.tokens_mean, "most": self.tokens_most, "cut": self.cut, "of": self.captions},
         }
 
     def __str__(self) -> str:
-        lines = [f"  {each}" for each in self.sources]
-        for source in self.sources:
-            lines += [f"    left out: {bad.place}: {bad.error}" for bad in source.bad[:3]]
-        lines.append(f"  held out: {self.held_out} records")
+        lines = data_told(self.sources, self.held_out, "records")
         lines.append(
             f"  a caption has {self.tokens_mean:.0f} tokens on average and {self.tokens_most} at most; "
             f"of {self.captions} looked at {self.cut} are cut"
         )
         lines += [f"  {name}: skipped, {why}" for name, why in self.skipped.items()]
         for stage in self.stages:
-            learning = ", ".join(f"{name} {counted(each)}" for name, each in stage.learning.items())
-            frozen = ", ".join(f"{name} {counted(each)}" for name, each in stage.frozen.items()) or "nothing"
-            lines.append(f"  {stage.name}: {stage.steps} steps of {stage.pairs_a_step} pairs")
-            lines.append(
-                f"    learns: {learning}; frozen: {frozen}; about {stage.memory / 1e9:.1f} GB before activations"
-            )
+            lines += stage.told("pairs")
         return "\n".join(["the plan:", *lines, "one pair, as the model gets it:", f"  {self.shown}"])
 
 
@@ -91,7 +70,7 @@ def plan_pairs(
     """Loads the model and looks at some of the data; trains nothing. Raises as `tune_dual` and `tune_stage1`."""
     skipped, recipe = recipe.skipped(), recipe.given()
     sources = open_sources(recipe)
-    stages: list[PairStage] = []
+    stages: list[StagePlan] = []
     if isinstance(recipe, ContrastRecipe):
         dual = load_dual(recipe.start, device)
         contrast, fit, tokenizer = Contrast(dual, recipe.loss), dual.fit, dual.tokenizer
@@ -155,16 +134,11 @@ def _staged(
     parts: Mapping[str, nn.Module],
     sources: Mapping[str, Source],
     ranks: int,
-) -> PairStage:
-    learning = {group.name: sum(p.numel() for p in group.parameters) for group in groups}
-    frozen = {name: sum(p.numel() for p in part.parameters() if not p.requires_grad) for name, part in parts.items()}
-    copies = 3 + (stage.average is not None) + (stage.patience is not None)  # gradient and AdamW's two moments
-    weights = sum(p.numel() * p.element_size() for part in parts.values() for p in part.parameters())
-    return PairStage(
-        stage.name,
-        steps_of(stage, drawn_from(stage, sources), ranks),
-        stage.batch * ranks,
-        learning,
-        {name: count for name, count in frozen.items() if count},
-        weights + 4 * copies * sum(learning.values()),
+) -> StagePlan:
+    return stage_plan(
+        stage,
+        groups,
+        parts,
+        steps=steps_of(stage, drawn_from(stage, sources), ranks),
+        records_a_step=stage.batch * ranks,
     )

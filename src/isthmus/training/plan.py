@@ -14,8 +14,9 @@ from isthmus.errors import InputError
 from isthmus.progress import progress
 from isthmus.training.ahead import opened
 from isthmus.training.conversations import laid_out
-from isthmus.training.padding import Filling, filling
+from isthmus.training.padding import filling
 from isthmus.training.policy import apply, parts_of
+from isthmus.training.stage_plan import LOOKED_AT, StagePlan, data_json, data_told, stage_plan
 from isthmus.training.stages import Source, drawn_from, mixture_of, open_sources, steps_of
 from isthmus.training.tune import require_arrangements
 from isthmus.training.tune_recipe import TuneRecipe, TuneStage
@@ -24,25 +25,9 @@ from isthmus.vlm.load import load_vlm
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.sequence import Sample
 
-LOOKED_AT = 64
-"""Records of each source that are opened."""
 KEPT, RECOMPUTED = 34, 2
 """Bytes of activations a layer keeps for each position and channel in half precision, and keeps where the rest is
 computed again: Korthikanti et al., 2022, equations 2 and 5, without attention's matrices, which are not kept here."""
-
-
-@dataclass(frozen=True)
-class StagePlan:
-    """`learning` and `frozen`: parameters by part. `memory`: bytes, of weights, gradients, AdamW's two moments and
-    whatever average or best is kept, and of activations; the encoder's own are not in it. `filling`: of its batches."""
-
-    name: str
-    steps: int
-    conversations_a_step: int
-    learning: dict[str, int]
-    frozen: dict[str, int]
-    memory: int
-    filling: Filling
 
 
 @dataclass(frozen=True)
@@ -63,13 +48,7 @@ class Plan:
         return {
             "stages": [asdict(stage) for stage in self.stages],
             "skipped": self.skipped,
-            "data": [
-                {
-                    **{key: each for key, each in vars(source).items() if key != "bad"},
-                    "bad": [b.place for b in source.bad],
-                }
-                for source in self.sources
-            ],
+            "data": data_json(self.sources),
             "held_out": self.held_out,
             "tokens": {
                 "mean": self.tokens_mean,
@@ -79,21 +58,14 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        lines = [f"  {each}" for each in self.sources]
-        for source in self.sources:
-            lines += [f"    left out: {bad.place}: {bad.error}" for bad in source.bad[:3]]
-        lines.append(f"  held out: {self.held_out} conversations")
+        lines = data_told(self.sources, self.held_out, "conversations")
         lines.append(
             f"  a sample has {self.tokens_mean:.0f} tokens on average and {self.tokens_most} at most, "
             f"{self.picture_tokens_mean:.0f} of them of pictures"
         )
         lines += [f"  {name}: skipped, {why}" for name, why in self.skipped.items()]
         for stage in self.stages:
-            learning = ", ".join(f"{name} {counted(each)}" for name, each in stage.learning.items())
-            frozen = ", ".join(f"{name} {counted(each)}" for name, each in stage.frozen.items())
-            lines.append(f"  {stage.name}: {stage.steps} steps of {stage.conversations_a_step} conversations")
-            lines.append(f"    learns: {learning}; frozen: {frozen}; about {stage.memory / 1e9:.1f} GB")
-            lines.append(f"    {stage.filling}")
+            lines += stage.told("conversations")
         return "\n".join(["the plan:", *lines, "one sample, as the model sees it:", self.shown.table()])
 
 
@@ -154,33 +126,20 @@ def _staged(
     drawn = drawn_from(stage, sources)
     longest = max((len(sample.ids) for name in drawn for sample in samples[name]), default=0)
     groups = apply(stage.learns, model)
-    learning = {group.name: sum(p.numel() for p in group.parameters) for group in groups}
-    parts = parts_of(model)
-    frozen = {name: sum(p.numel() for p in part.parameters() if not p.requires_grad) for name, part in parts.items()}
-    copies = 3 + (stage.average is not None) + (stage.patience is not None)  # gradient and AdamW's two moments
-    weights = sum(p.numel() * p.element_size() for part in parts.values() for p in part.parameters())
     config = model.language_model.config
     width = config.hidden_size
     layers = config.num_hidden_layers
     size = 2 if next(model.language_model.parameters()).dtype != torch.float32 else 4
     a_channel = (RECOMPUTED if stage.activation_checkpointing else KEPT) * size // 2
-    drawn = drawn_from(stage, sources)
     found = filling(model, stage, mixture_of(stage, drawn, seed=seed))
     row = stage.tokens if stage.arrange == "packed" and stage.tokens else longest
     activations = stage.batch * row * width * layers * a_channel
-    return StagePlan(
-        stage.name,
-        steps_of(stage, drawn, ranks),
-        round(found.a_row * stage.batch) * stage.accumulate * ranks,
-        learning,
-        {name: count for name, count in frozen.items() if count},
-        weights + 4 * copies * sum(learning.values()) + activations,
-        found,
+    return stage_plan(
+        stage,
+        groups,
+        parts_of(model),
+        steps=steps_of(stage, drawn, ranks),
+        records_a_step=round(found.a_row * stage.batch) * stage.accumulate * ranks,
+        activations=activations,
+        filling=found,
     )
-
-
-def counted(parameters: int) -> str:
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if parameters >= size:
-            return f"{parameters / size:.1f} {unit}"
-    return str(parameters)
