@@ -20,6 +20,7 @@ from isthmus.training.tune_recipe import TuneRecipe, TuneStage
 from isthmus.vlm.inspect import Inspection, inspect
 from isthmus.vlm.load import load_vlm
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.quantised import count
 from isthmus.vlm.sequence import Sample
 
 LOOKED_AT = 64
@@ -97,7 +98,7 @@ def plan(recipe: TuneRecipe, *, device: str | torch.device = "cpu", ranks: int =
     """Loads the model and looks at some of the data; trains nothing. Raises as `tune`."""
     skipped, recipe = recipe.skipped(), recipe.given()
     sources = open_sources(recipe)
-    model = load_vlm(recipe.start, device=device)
+    model = load_vlm(recipe.start, device=device, quantize=recipe.quantize)
     with progress("looking at data", None, "records", quiet=quiet) as reporter:
         surveys = tuple(survey(source.train, LOOKED_AT, progress=reporter) for source in sources.values())
     of_each, shown = _samples(model, sources)
@@ -148,7 +149,7 @@ def _staged(
     groups = apply(stage.learns, model)
     learning = {group.name: sum(p.numel() for p in group.parameters) for group in groups}
     parts = parts_of(model)
-    frozen = {name: sum(p.numel() for p in part.parameters() if not p.requires_grad) for name, part in parts.items()}
+    frozen = {name: sum(count(p) for p in part.parameters() if not p.requires_grad) for name, part in parts.items()}
     copies = 3 + (stage.average is not None) + (stage.patience is not None)  # gradient and AdamW's two moments
     weights = sum(p.numel() * p.element_size() for part in parts.values() for p in part.parameters())
     config = model.language_model.config
