@@ -10,12 +10,12 @@ from isthmus.checkpoints.parts import part
 from isthmus.errors import MissingPart
 
 
-def required(name: str) -> Any:
+def required(name: str, extra: str = "evaluate") -> Any:
     """The package. Skips where it is not installed, except in CI."""
     try:
         return importlib.import_module(name)
     except ImportError:
-        why = f"needs {name}: pip install 'isthmus[evaluate]'"
+        why = f"needs {name}: pip install 'isthmus[{extra}]'"
         pytest.fail(why) if os.environ.get("ISTHMUS_CI") else pytest.skip(why)
 
 

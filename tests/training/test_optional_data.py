@@ -125,6 +125,20 @@ def test_a_stage_of_the_connector_leaves_the_warm_up_as_it_is(
     assert all(torch.equal(both[name], value) for name, value in read.items())
 
 
+def test_adapters_of_a_first_stage_begin_by_the_recipes_seed(
+    start: str, pairs: str, texts: str, tmp_path: Path
+) -> None:
+    made = recipe(start, pairs, texts, stages=(replace(READ, steps=1), replace(CONNECT, steps=1)), held_out=0.5)
+    weights = []
+    for at, seed in enumerate((0, 0, 1)):
+        torch.manual_seed(at)  # whatever was drawn before
+        tune(replace(made, seed=seed), tmp_path / f"{at}", quiet=True)
+        weights.append(load_file(tmp_path / f"{at}" / "model.safetensors"))
+    first, again, other = weights
+    assert all(torch.equal(again[name], value) for name, value in first.items())
+    assert not all(torch.equal(other[name], value) for name, value in first.items() if "lora_A" in name)
+
+
 def test_a_plan_says_what_is_skipped_and_what_is_read(start: str, pairs: str, texts: str) -> None:
     without = plan(recipe(start, pairs, None), quiet=True)
     assert "read: skipped, no texts given (--data texts=PATH)" in str(without)

@@ -149,9 +149,11 @@ class _Run:
     def __init__(self, task: Task[Any], batches: Batches[Any], settings: LoopSettings, out: Path, seed: int) -> None:
         self.task, self.batches, self.settings, self.out = task, batches, settings, out
         device = next(task.module.parameters()).device
-        dtype = fast_dtype(device) if settings.precision == "auto" else getattr(torch, settings.precision)
+        self.device = device.type
+        self.dtype = fast_dtype(device) if settings.precision == "auto" else getattr(torch, settings.precision)
         self.accelerator = Accelerator(
-            mixed_precision="bf16" if dtype == torch.bfloat16 else "no",
+            # its own is one for the whole process; two trainings in one may differ
+            mixed_precision="no",
             cpu=device.type == "cpu",
             log_with=settings.track,
             project_dir=out if settings.track else None,
@@ -255,7 +257,7 @@ class _Run:
         for at, batch in enumerate(drawn):
             alone = self.accelerator.no_sync(self.module) if at + 1 < len(drawn) else nullcontext()
             with alone:
-                with self.accelerator.autocast():
+                with torch.autocast(self.device, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
                     losses = self.module(batch, count)
                 # gradients are averaged over ranks, and are to be summed
                 self.accelerator.backward(losses["loss"] * ranks)

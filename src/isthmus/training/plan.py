@@ -73,7 +73,7 @@ def plan(recipe: TuneRecipe, *, device: str | torch.device = "cpu", ranks: int =
     """Loads the model and looks at some of the data; trains nothing. Raises as `tune`."""
     skipped, recipe = recipe.skipped(), recipe.given()
     sources = open_sources(recipe)
-    model = load_vlm(recipe.start, device=device)
+    model = load_vlm(recipe.start, device=device, quantize=recipe.quantize)
     require_arrangements(recipe, model)
     with progress("looking at data", None, "records", quiet=quiet) as reporter:
         surveys = tuple(survey(source.train, LOOKED_AT, progress=reporter) for source in sources.values())

@@ -9,6 +9,7 @@ from isthmus.data.survey import Survey
 from isthmus.training.loop import Group
 from isthmus.training.own_recipe import OwnStage
 from isthmus.training.padding import Filling
+from isthmus.vlm.quantised import count
 
 LOOKED_AT = 64
 """Records of each source that are opened."""
@@ -52,7 +53,7 @@ def stage_plan(
 ) -> StagePlan:
     """`parts`: all weights, each in one, frozen and thawed as the stage says. `activations`: bytes, None: not known."""
     learning = {group.name: sum(p.numel() for p in group.parameters) for group in groups}
-    frozen = {name: sum(p.numel() for p in part.parameters() if not p.requires_grad) for name, part in parts.items()}
+    frozen = {name: sum(count(p) for p in part.parameters() if not p.requires_grad) for name, part in parts.items()}
     copies = 3 + (stage.average is not None) + (stage.patience is not None)  # gradient and AdamW's two moments
     weights = sum(p.numel() * p.element_size() for part in parts.values() for p in part.parameters())
     return StagePlan(

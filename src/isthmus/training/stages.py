@@ -85,7 +85,7 @@ def follow(
     trained: set[str] = set()
     stopped = None
     for at, stage in enumerate(recipe.stages):
-        torch.manual_seed(recipe.seed + at)  # what adapters begin as
+        torch.manual_seed(recipe.seed + at)  # of fresh adapters, on all ranks alike
         task = piece.task(stage)
         seals = sealed(piece.parts())
         trained |= {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from torch import nn
 
 from isthmus.data.example import Example
@@ -26,6 +27,7 @@ from isthmus.training.tune_recipe import TuneRecipe, TuneStage
 from isthmus.vlm.adapters import AdapterShape, has_adapters
 from isthmus.vlm.load import load_vlm
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.quantised import is_quantised
 from isthmus.vlm.tuned import save_tuned
 
 MOST_HELD = 200
@@ -63,7 +65,9 @@ def tune(
     skipped = tuple(recipe.skipped())
     recipe = begin(recipe, out, resume=resume, quiet=quiet)
     sources = open_sources(recipe)
-    model = load_vlm(recipe.start, device=device or own_device())
+    model = load_vlm(recipe.start, device=device or own_device(), quantize=recipe.quantize)
+    if is_quantised(model.language_model) and parse_flag_from_env("ACCELERATE_USE_FSDP"):
+        raise InputError("a language model in four bits is not sharded here", todo="run without FSDP, each rank whole")
     require_arrangements(recipe, model)
     cached = FeatureCache.open(None, model.encoder).encode if recipe.cache else None
     judge = Judge(model, sources, cached or model.encode, seed=recipe.seed)

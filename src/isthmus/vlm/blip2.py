@@ -32,6 +32,7 @@ from isthmus.vlm.export import (
     with_image_token,
 )
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.quantised import Quantize
 from isthmus.vlm.questions import QuestionTokenizer
 from isthmus.vlm.seq2seq import Seq2SeqModel
 from isthmus.vlm.template import Blip2, Template
@@ -67,6 +68,7 @@ def load_blip2(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     template: Template | None = None,
+    quantize: Quantize | None = None,
 ) -> VisionLanguageModel:
     """The BLIP-2 model `name`, a Hugging Face id or a folder, in eval mode, everything frozen but the Q-Former and its
     map.
@@ -74,7 +76,7 @@ def load_blip2(
     dtype None: as the language model is stored. `template` None: "Question: ... Answer:".
     Raises MissingPart and CorruptPart as `resolve`, InputError for another kind of model.
     """
-    return _load(_BLIP2, name, device, dtype, template)
+    return _load(_BLIP2, name, device, dtype, template, quantize)
 
 
 def load_instructblip(
@@ -83,10 +85,11 @@ def load_instructblip(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     template: Template | None = None,
+    quantize: Quantize | None = None,
 ) -> VisionLanguageModel:
     """The InstructBLIP model `name`, as load_blip2. `template` None: the question alone, which the Q-Former reads too,
     in the ids of the tokenizer in `qformer_tokenizer/`."""
-    return _load(_INSTRUCTBLIP, name, device, dtype, template)
+    return _load(_INSTRUCTBLIP, name, device, dtype, template, quantize)
 
 
 def save_blip2(model: VisionLanguageModel, folder: Path, *, max_shard_size: str = "5GB") -> None:
@@ -104,7 +107,12 @@ def save_instructblip(model: VisionLanguageModel, folder: Path, *, max_shard_siz
 
 
 def _load(
-    kind: _Kind, name: str, device: str | torch.device, dtype: torch.dtype | None, template: Template | None
+    kind: _Kind,
+    name: str,
+    device: str | torch.device,
+    dtype: torch.dtype | None,
+    template: Template | None,
+    quantize: Quantize | None,
 ) -> VisionLanguageModel:
     checkpoint = resolve(name)
     config = read_config(checkpoint, kind.config, kind.label)
@@ -118,7 +126,7 @@ def _load(
     return (Seq2SeqModel if writes_apart else VisionLanguageModel)(
         VitEncoder(name, tower, read_fit(checkpoint), weights=checkpoint.fingerprint),
         load_qformer(checkpoint, device=device, dtype=dtype),
-        build_language_model(checkpoint, config.text_config, state, device, dtype),
+        build_language_model(checkpoint, config.text_config, state, device, dtype, quantize),
         tokenizer,
         template or _template(asked, writes_apart, tokenizer),
         name=name,

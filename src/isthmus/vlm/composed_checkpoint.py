@@ -14,6 +14,7 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQ_TO_SEQ_CAUSA
 from isthmus.checkpoints import Checkpoint
 from isthmus.errors import CorruptPart, InputError
 from isthmus.progress import no_foreign_bars
+from isthmus.vlm.quantised import Quantize, from_pretrained
 
 BODY = ("language_model.model.", "model.language_model.", "model.text_model.", "language_model.")
 HEAD = ("language_model.lm_head.", "lm_head.")
@@ -66,11 +67,17 @@ def require_equal(
 
 
 def build_language_model(
-    checkpoint: Checkpoint, config: Any, state: dict[str, Tensor], device: str | torch.device, dtype: torch.dtype
+    checkpoint: Checkpoint,
+    config: Any,
+    state: dict[str, Tensor],
+    device: str | torch.device,
+    dtype: torch.dtype,
+    quantize: Quantize | None = None,
 ) -> Any:
     """A `transformers` language model of this config with these tensors, frozen and in eval mode; `state` is used up.
 
-    Raises InputError for a config that is no language model's, CorruptPart where the tensors do not fit it.
+    Raises InputError for a config that is no language model's, CorruptPart where the tensors do not fit it, and as
+    `quantised.from_pretrained`.
     """
     made: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
     made = made or MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING.get(type(config), None)
@@ -85,8 +92,7 @@ def build_language_model(
         state[key] = state.pop(key).to(dtype)
     with no_foreign_bars():
         # Without a folder, from_pretrained takes the state as it is: built on "meta", each tensor put in its place.
-        model = made.from_pretrained(None, config=config, state_dict=state, dtype=dtype, attn_implementation="sdpa")
-    return model.to(device).eval().requires_grad_(False)
+        return from_pretrained(made, None, quantize, device, dtype, config=config, state_dict=state)
 
 
 def _untie(tied: Mapping[str, str], expected: dict[str, torch.Size], state: dict[str, Tensor]) -> None:

@@ -26,6 +26,7 @@ from isthmus.vision.depths import OVERVIEWS, DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
 from isthmus.vlm.language_model import load_language_model
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.quantised import Quantize
 from isthmus.vlm.questions import LastQuestion
 from isthmus.vlm.template import ChatML
 
@@ -33,7 +34,11 @@ MODEL_TYPE = "isthmus-vlm"
 
 
 def load_default_vlm(
-    checkpoint: Checkpoint, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+    checkpoint: Checkpoint,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    quantize: Quantize | None = None,
 ) -> VisionLanguageModel:
     """The model of a folder that `save_default_vlm` wrote, frozen. dtype None: encoder and connector in float32, the
     language model in what is fast on the device (`precision.fast_dtype`).
@@ -50,7 +55,10 @@ def load_default_vlm(
         encoder = DepthsEncoder(base, classes)
         require_trained_fit(checkpoint.name, seen["fit"], encoder.fit.fingerprint)
         language = load_language_model(
-            _within(checkpoint, config["language_model"]["name"]), device=device, dtype=dtype or fast_dtype(device)
+            _within(checkpoint, config["language_model"]["name"]),
+            device=device,
+            dtype=dtype or fast_dtype(device),
+            quantize=quantize,
         )
         for part, found in (("encoder", encoder.fingerprint), ("language_model", language.fingerprint)):
             if config[part]["fingerprint"] != found:

@@ -36,6 +36,7 @@ from isthmus.vlm.export import (
 )
 from isthmus.vlm.idefics3_prompt import AnnouncedTiles, Idefics3
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.quantised import Quantize
 from isthmus.vlm.template import Template
 
 FAMILY = "SmolVLM"
@@ -48,6 +49,7 @@ def load_idefics3(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     template: Template | None = None,
+    quantize: Quantize | None = None,
 ) -> VisionLanguageModel:
     """The Idefics3 or SmolVLM model `name`, a Hugging Face id or a folder, in eval mode, everything frozen but the
     connector.
@@ -73,7 +75,7 @@ def load_idefics3(
     return VisionLanguageModel(
         VitEncoder(name, tower, fit, weights=checkpoint.fingerprint),
         _connector(checkpoint, config, tower.config.grid, device, dtype),
-        build_language_model(checkpoint, config.text_config, state, device, dtype),
+        build_language_model(checkpoint, config.text_config, state, device, dtype, quantize),
         tokenizer,
         template or Idefics3(tokenizer.bos_token),
         name=name,

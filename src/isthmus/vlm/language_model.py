@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from isthmus.checkpoints import resolve
 from isthmus.errors import CorruptPart
 from isthmus.progress import no_foreign_bars
+from isthmus.vlm.quantised import Quantize, from_pretrained
 
 
 @dataclass(frozen=True)
@@ -22,22 +23,26 @@ class LanguageModel:
 
 
 def load_language_model(
-    name: str, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+    name: str,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    quantize: Quantize | None = None,
 ) -> LanguageModel:
     """`default/smollm2`, a Hugging Face id, or a folder; frozen and in eval mode. dtype None: as stored.
 
-    Raises MissingPart and CorruptPart as `resolve` does, CorruptPart where `transformers` cannot build it.
+    Raises MissingPart and CorruptPart as `resolve` does, CorruptPart where `transformers` cannot build it, and as
+    `quantised.from_pretrained`.
     """
     checkpoint = resolve(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
         with no_foreign_bars():
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                checkpoint.folder, dtype=dtype or "auto", attn_implementation="sdpa", local_files_only=True
+            model: Any = from_pretrained(
+                AutoModelForCausalLM, checkpoint.folder, quantize, device, dtype or "auto", local_files_only=True
             )
     except (OSError, ValueError, KeyError) as error:
         raise CorruptPart(
             f"{name} is no causal language model", why=(str(error).splitlines() or [type(error).__name__])[0]
         ) from None
-    model = model.to(device).eval().requires_grad_(False)
     return LanguageModel(name, model, tokenizer, checkpoint.fingerprint)

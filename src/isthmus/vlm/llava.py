@@ -24,6 +24,7 @@ from isthmus.vlm.composed_checkpoint import (
     require_equal,
 )
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.quantised import Quantize
 from isthmus.vlm.template import Template, Vicuna
 
 PROJECTOR = ("multi_modal_projector.", "model.multi_modal_projector.")
@@ -35,6 +36,7 @@ def load_llava(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     template: Template | None = None,
+    quantize: Quantize | None = None,
 ) -> VisionLanguageModel:
     """The LLaVA-1.5 model `name`, a Hugging Face id or a folder, in eval mode, everything frozen but the
     connector.
@@ -51,7 +53,7 @@ def load_llava(
     return VisionLanguageModel(
         load_tower(checkpoint, config, device, dtype),
         load_projector(checkpoint, config, device, dtype),
-        build_language_model(checkpoint, config.text_config, state, device, dtype),
+        build_language_model(checkpoint, config.text_config, state, device, dtype, quantize),
         read_tokenizer(checkpoint),
         template or Vicuna(),
         name=name,

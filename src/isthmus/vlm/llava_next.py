@@ -37,6 +37,7 @@ from isthmus.vlm.export import (
 from isthmus.vlm.llava import load_projector, load_tower, require_plain
 from isthmus.vlm.llava_export import is_projector, joint_processor, projector_tensors, tower_choice
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.quantised import Quantize
 from isthmus.vlm.template import Mistral, Template, Vicuna
 
 FAMILY = "LLaVA-NeXT"
@@ -49,6 +50,7 @@ def load_llava_next(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     template: Template | None = None,
+    quantize: Quantize | None = None,
 ) -> VisionLanguageModel:
     """The LLaVA-NeXT model `name`, a Hugging Face id or a folder, in eval mode, everything frozen but the connector.
 
@@ -67,7 +69,7 @@ def load_llava_next(
     return VisionLanguageModel(
         encoder,
         _connector(checkpoint, config, encoder, device, dtype),
-        build_language_model(checkpoint, config.text_config, state, device, dtype),
+        build_language_model(checkpoint, config.text_config, state, device, dtype, quantize),
         read_tokenizer(checkpoint),
         template,
         name=name,

@@ -26,6 +26,7 @@ from isthmus.vision.features import Encoder
 from isthmus.vlm.chat_template import ChatTemplate
 from isthmus.vlm.language_model import load_language_model
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.quantised import Quantize
 from isthmus.vlm.template import Blip2
 
 MODEL_TYPE = "isthmus-qformer"
@@ -90,7 +91,11 @@ def read_qformer(checkpoint: Checkpoint) -> tuple[Stage1, Tokenizer]:
 
 
 def load_before_stage2(
-    checkpoint: Checkpoint, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+    checkpoint: Checkpoint,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    quantize: Quantize | None = None,
 ) -> VisionLanguageModel:
     """The composed model in eval mode, everything frozen but the Q-Former, without its text side, and its map.
 
@@ -108,7 +113,7 @@ def load_before_stage2(
                 todo="train it with --set language_model=NAME",
             )
         encoder = load_encoder(seen["name"], device=device, dtype=dtype)
-        language = load_language_model(spoken_to["name"], device=device, dtype=dtype)
+        language = load_language_model(spoken_to["name"], device=device, dtype=dtype, quantize=quantize)
         tensors = checkpoint.tensors()
         connector = QFormerConnector(shape)
         connector.load_state_dict(_connector(tensors))

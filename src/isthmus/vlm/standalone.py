@@ -9,7 +9,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,20 +67,24 @@ def export_model(name: str, out: Path, *, dtype: torch.dtype | None = None) -> E
     trained, begun = _trained(name)
     kind = str(begun.config.get("model_type"))
     _require_empty(out)
-    model = load_vlm(name, dtype=dtype)
+    model = load_vlm(name, dtype=dtype, quantize="full")
     if kind == QFORMER and not isinstance(model.template, Blip2):
         raise _no_layout(name, "its language model is spoken to by a chat template, which BLIP-2's layout cannot say")
     if kind not in (*WRITERS, DEFAULT, QFORMER):
         raise _no_layout(name, f"it began as {kind}")
     merge_adapters(model.language_model)
+    notes: tuple[str, ...] = ()
+    if trained.config.get("quantize") is not None:
+        notes = ("its adapters learned beside weights in four bits and are merged into the full ones",)
     with _whole(out) as folder:
         if kind == DEFAULT:
-            return _export_default(model, begun, trained, folder, out, dtype)
+            made = _export_default(model, begun, trained, folder, out, dtype)
+            return replace(made, notes=(*made.notes, *notes))
         label, write = WRITERS["blip-2" if kind == QFORMER else kind]
         write(model, folder)
         told = json.dumps(_lineage(trained), indent=1, ensure_ascii=False)
         (folder / LINEAGE).write_text(told + "\n", encoding="utf-8")
-    return Exported(str(out), label, ("transformers", "load_vlm"))
+    return Exported(str(out), label, ("transformers", "load_vlm"), notes)
 
 
 def export_adapters(name: str, out: Path) -> Exported:
@@ -93,7 +97,7 @@ def export_adapters(name: str, out: Path) -> Exported:
     if shape is None:
         raise InputError(f"{name} has no adapters", todo="leave out --adapters")
     _require_empty(out)
-    model = load_vlm(name)
+    model = load_vlm(name, quantize="full")
     assert has_adapters(model.language_model)
     with _whole(out) as folder:
         save_adapters(model.language_model, shape, folder, base=str(trained.config["start"]["name"]))

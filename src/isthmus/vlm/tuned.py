@@ -15,6 +15,7 @@ from isthmus.checkpoints import Checkpoint, resolve
 from isthmus.checkpoints.trained import begun_as, fill, lasting_name, require_trained_fit, write_trained
 from isthmus.vlm.adapters import AdapterShape, add_adapters
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.quantised import Quantize, is_quantised
 
 MODEL_TYPE = "isthmus-tuned"
 
@@ -42,7 +43,8 @@ def save_tuned(
         names |= begun.keys()
         origin, shape = begun.config["start"], begun.config["adapters"] or shape
     own = dict(model.named_parameters())
-    config = {"model_type": MODEL_TYPE, "start": origin, "adapters": shape, **(about or {})}
+    quantize = "nf4" if is_quantised(model.language_model) else None
+    config = {"model_type": MODEL_TYPE, "start": origin, "adapters": shape, "quantize": quantize, **(about or {})}
     write_trained(folder, {name: own[name] for name in sorted(names)}, config)
 
 
@@ -52,14 +54,17 @@ def load_tuned(
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
+    quantize: Quantize | None = None,
 ) -> VisionLanguageModel:
-    """The model of a folder that `save_tuned` wrote; `load` (load_vlm) gives what it began as.
+    """The model of a folder that `save_tuned` wrote; `load` (load_vlm) gives what it began as. `quantize` None: its
+    language model is as it was trained.
 
     Raises MissingPart where that is not there, CorruptPart where it is another one than was trained on, or the file
     does not fit it, FitMismatch where pictures would be prepared in another way.
     """
     start = begun_as(checkpoint, "adapters")
-    model = load(start["name"], device=device, dtype=dtype)
+    quantize = quantize or checkpoint.config.get("quantize")
+    model = load(start["name"], device=device, dtype=dtype, quantize=quantize)
     require_trained_fit(checkpoint.name, start["fit"], model.encoder.fit.fingerprint)
     shape = adapter_shape(checkpoint)
     if shape is not None:
