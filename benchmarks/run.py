@@ -10,6 +10,10 @@ import sys
 ALL = {
     "vision": "a ViT forward against transformers' (about 5 minutes)",
     "vlm": "LLaVA and BLIP-2 against transformers': first token, further ones, a training step (about 15 minutes)",
+    "training": "the loop over bare PyTorch, kept features against an encoder that runs (about 15 minutes)",
+    "feature_cache": "writing, reading and sharing kept features (about 5 minutes)",
+    "arranging": "padding and cost of a token, by how batches are arranged (about 3 minutes)",
+    "activations": "peak memory with activations kept and computed again (about 3 minutes)",
     "index_throughput": "pictures/s of indexing against a plain loop (about 10 minutes)",
     "exact_scan": "an exact query against reading the bytes (about 1 minute)",
     "index_memory": "peak memory against the number of photos (about 2 minutes)",

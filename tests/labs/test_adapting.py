@@ -5,16 +5,23 @@ import torch
 
 from isthmus.errors import MissingPart
 from isthmus.labs import clothes as domain
-from isthmus.labs.adapting import Way, Work, answered, begin, teach
+from isthmus.labs.adapting import Stage, Way, Work, answered, begin, teach
 from isthmus.labs.clothes import CAPTIONS, QUESTION, clothes
 from isthmus.training.feature_cache import FeatureCache
 from isthmus.training.policy import Learns, LoraLearns, Policy
+from isthmus.training.rehearsal import Rehearse
 from isthmus.vlm.seal import seal
 
 from .adapted import OF_EACH, tiny_clothes, tiny_start
 
-LORA = Way("LoRA", (Policy(connector=Learns(0.01)), Policy(connector=Learns(0.01), lora=LoraLearns(0.02, rank=4))))
-FULL = Way("full", (Policy(connector=Learns(0.01), language_model=Learns(0.005)),))
+LORA = Way(
+    "LoRA",
+    (
+        Stage(Policy(connector=Learns(0.01))),
+        Stage(Policy(connector=Learns(0.01), lora=LoraLearns(0.02, rank=4)), Rehearse(texts=4, tokens=8, batch=2)),
+    ),
+)
+FULL = Way("full", (Stage(Policy(connector=Learns(0.01), language_model=Learns(0.005))),))
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,14 @@ from pathlib import Path
 import pytest
 
 from isthmus.labs.adapting import Work
-from isthmus.labs.forgetting import CONNECTOR, FULL, HALF, Run, Settings, draw, judge, lora_name, measure
+from isthmus.labs.forgetting import CONNECTOR, FULL, HALF, REHEARSED, Run, Settings, draw, judge, lora_name, measure
 from isthmus.labs.result import verdict
 
 from .adapted import tiny_clothes, tiny_start
 
-TINY = Settings(pairs=10, test=10, work=Work(steps=4, batch=5), ranks=(2,), passages=1, questions=2, full=0.01)
+TINY = Settings(
+    pairs=10, test=10, work=Work(steps=4, batch=5), ranks=(2,), rehearsed=2, passages=1, questions=2, full=0.01
+)
 LORA = lora_name(8)
 TEXTS = "bits per byte: english"
 
@@ -22,6 +24,7 @@ def found(**changed: list[Run]) -> dict[str, list[Run]]:
     return {
         CONNECTOR: changed.get("connector", runs(0.6, 0.0)),
         LORA: changed.get("lora", runs(0.6, 0.005)),
+        REHEARSED: changed.get("rehearsed", runs(0.6, 0.001)),
         FULL: changed.get("full", runs(0.6, 0.03)),
         HALF: changed.get("half", runs(0.59, 0.004)),
     }
@@ -39,6 +42,7 @@ def test_all_as_the_textbook_says_holds() -> None:
         ({"connector": runs(0.6, 0.001)}, "fails"),
         ({"lora": runs(0.6, 0.04)}, "fails"),
         ({"connector": runs(0.2, 0.0)}, "depends"),
+        ({"rehearsed": runs(0.4, 0.001)}, "depends"),
         ({"half": runs(0.3, 0.0)}, "depends"),
     ],
 )
@@ -54,7 +58,7 @@ def test_it_measures_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     tiny_clothes(tmp_path, monkeypatch)
     tiny_start(monkeypatch, tmp_path / "cache")
     measured = measure(TINY, [0, 1], quiet=True)
-    assert list(measured) == [CONNECTOR, lora_name(2), FULL, HALF]
+    assert list(measured) == [CONNECTOR, lora_name(2), REHEARSED, FULL, HALF]
     assert all(len(each) == 2 for each in measured.values())
     assert all(share == 0 for run in measured[CONNECTOR] for share in run.lost.values())
     assert any(share != 0 for run in measured[FULL] for share in run.lost.values())

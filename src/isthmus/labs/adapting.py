@@ -19,6 +19,7 @@ from isthmus.training.answering import AnsweringTask
 from isthmus.training.conversations import ConversationBatches, laid_out
 from isthmus.training.loop import Group, LoopSettings, train
 from isthmus.training.policy import Policy
+from isthmus.training.rehearsal import Rehearse, remember
 from isthmus.vlm.load import load_vlm
 from isthmus.vlm.model import VisionLanguageModel
 
@@ -26,12 +27,20 @@ START = "default/vlm"
 
 
 @dataclass(frozen=True)
+class Stage:
+    """What learns, and what is rehearsed beside it."""
+
+    learns: Policy
+    rehearsal: Rehearse | None = None
+
+
+@dataclass(frozen=True)
 class Way:
-    """What learns, stage after stage, each as many steps. `scratch`: connector and language model begin as noise, in
-    the shape of an MLP and of the language model they replace."""
+    """Stages, each of as many steps. `scratch`: connector and language model begin as noise, in the shape of an MLP and
+    of the language model they replace."""
 
     name: str
-    stages: tuple[Policy, ...]
+    stages: tuple[Stage, ...]
     scratch: bool = False
 
 
@@ -61,9 +70,15 @@ def teach(
 ) -> list[Group]:
     """`model` learns `examples` in place. What learned in the last stage."""
     groups: list[Group] = []
-    for at, policy in enumerate(way.stages):
+    kept = {
+        each: remember(model.language_model, model.tokenizer, each, seed=seed)
+        for each in {stage.rehearsal for stage in way.stages}
+        if each is not None
+    }
+    for at, stage in enumerate(way.stages):
         torch.manual_seed(seed)  # what adapters begin as
-        task = AnsweringTask(model, policy)
+        rehearsal = None if stage.rehearsal is None else kept[stage.rehearsal]
+        task = AnsweringTask(model, stage.learns, rehearsal=rehearsal)
         batches = ConversationBatches(model, Mixture([examples], seed=seed + at), work.batch, cached=encode)
         settings = LoopSettings(work.steps // len(way.stages), warmup=0.1)
         groups = task.groups()

@@ -14,7 +14,7 @@ from pathlib import Path
 from matplotlib.figure import Figure as Canvas
 
 from isthmus.labs import SCARCE, plots
-from isthmus.labs.adapting import Way, Work, answered, begin, teach
+from isthmus.labs.adapting import Stage, Way, Work, answered, begin, teach
 from isthmus.labs.clothes import clothes
 from isthmus.labs.result import Check, Figure, Finding, Result, Table, by_seed
 from isthmus.labs.work import Spent
@@ -106,10 +106,12 @@ def ways(settings: Settings) -> tuple[Way, ...]:
     recipe = read_recipe(recipe_file("adapt"))
     assert isinstance(recipe, TuneRecipe)
     # Without texts of the domain there is nothing to warm up on.
-    stages = tuple(stage.learns for stage in recipe.stages if stage.learns.connector is not None)
+    stages = tuple(
+        Stage(stage.learns, stage.rehearsal) for stage in recipe.stages if stage.learns.connector is not None
+    )
     full = Policy(connector=Learns(settings.connector), language_model=Learns(settings.full))
     anew = Policy(connector=Learns(settings.scratch), language_model=Learns(settings.scratch))
-    return Way(RECOMMENDED, stages), Way(FULL, (full,)), Way(SCRATCH, (anew,), scratch=True)
+    return Way(RECOMMENDED, stages), Way(FULL, (Stage(full),)), Way(SCRATCH, (Stage(anew),), scratch=True)
 
 
 def measure(settings: Settings, seeds: Sequence[int], *, quiet: bool) -> tuple[Curves, dict[int, Figure], float]:
