@@ -249,3 +249,15 @@ def test_groups_part_matrices_from_the_rest(tmp_path):
     rates = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[0])["rate"]
     assert set(rates) == {"first", "first, no decay", "last", "last, no decay"}
     assert rates["last"] == pytest.approx(3 * rates["first"])
+
+
+@pytest.mark.parametrize("order", [("float32", "bfloat16"), ("bfloat16", "float32")])
+def test_two_trainings_of_a_process_may_differ_in_precision(order: tuple[str, str], tmp_path: Path) -> None:
+    """accelerate keeps one precision for a whole process; the loop's is its own."""
+    found = {}
+    for precision in order:
+        out = tmp_path / precision
+        train(Toy(), Draws(), settings(steps=3, precision=precision), out, quiet=True)
+        found[precision] = losses(out)
+    assert found["float32"] != found["bfloat16"]
+    assert found["float32"] == pytest.approx(found["bfloat16"], rel=0.1)
