@@ -105,7 +105,8 @@ def _tune(read: "TuneRecipe", out: Path, *, resume: bool, device: str | None, as
     for name, (before, after) in tuned.of_each.items():
         of = f" of {name}" if len(tuned.of_each) > 1 else ""
         lines.append(f"held-out loss{of}: {before:.3f} before, {after:.3f} after")
-    _told(tuned, out, lines, f"use it with --model {out}", as_json=as_json)
+    judge = f"isthmus evaluate --before {read.start} --after {out} --data WHAT-NO-STAGE-SAW --budget 1%"
+    _told(tuned, out, lines, f"use it with --model {out}\nwhat it learned and forgot: {judge}", as_json=as_json)
 
 
 def _contrast(
