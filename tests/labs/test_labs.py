@@ -14,6 +14,7 @@ from isthmus.labs import (
     LABS,
     aspect,
     compress,
+    distill,
     frozen,
     information,
     negatives,
@@ -27,6 +28,8 @@ from isthmus.labs.work import one_thread
 from .test_aspect import TINY as TINY_ASPECT
 from .test_compress import TINY as TINY_COMPRESS
 from .test_compress import tiny_language_model
+from .test_distill import TINY as TINY_DISTILL
+from .test_distill import tiny_teacher
 from .test_frozen import TINY as TINY_FROZEN
 from .test_frozen import tiny_parts
 from .test_information import TINY as TINY_INFORMATION
@@ -48,6 +51,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "Settings", lambda: TINY_FROZEN)
     tiny_parts(monkeypatch)
     monkeypatch.setattr(question, "Settings", lambda: TINY_QUESTION)
+    monkeypatch.setattr(distill, "Settings", lambda: TINY_DISTILL)
+    tiny_teacher(monkeypatch)
 
 
 def test_listing_imports_neither_torch_nor_matplotlib() -> None:
@@ -88,7 +93,7 @@ def test_command_line_gives_json_on_stdout(tmp_path: Path) -> None:
 
 
 def test_unknown_lab_names_the_labs(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'nothing' .*patches, negatives, .*question"):
+    with pytest.raises(InputError, match=r"'nothing' .*patches, negatives, .*question, distill"):
         run("nothing", tmp_path, seeds=3)
 
 
