@@ -14,6 +14,8 @@ from isthmus.labs import (
     LABS,
     aspect,
     compress,
+    distill,
+    forgetting,
     frozen,
     information,
     negatives,
@@ -21,12 +23,17 @@ from isthmus.labs import (
     patches,
     question,
     run,
+    scarce,
 )
 from isthmus.labs.work import one_thread
 
+from .adapted import tiny_clothes, tiny_start
 from .test_aspect import TINY as TINY_ASPECT
 from .test_compress import TINY as TINY_COMPRESS
 from .test_compress import tiny_language_model
+from .test_distill import TINY as TINY_DISTILL
+from .test_distill import tiny_teacher
+from .test_forgetting import TINY as TINY_FORGETTING
 from .test_frozen import TINY as TINY_FROZEN
 from .test_frozen import tiny_parts
 from .test_information import TINY as TINY_INFORMATION
@@ -34,10 +41,11 @@ from .test_negatives import TINY as TINY_NEGATIVES
 from .test_objectives import TINY as TINY_OBJECTIVES
 from .test_patches import TINY as TINY_PATCHES
 from .test_question import TINY as TINY_QUESTION
+from .test_scarce import TINY as TINY_SCARCE
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(negatives, "Settings", lambda: TINY_NEGATIVES)
     monkeypatch.setattr(patches, "Settings", lambda: TINY_PATCHES)
     monkeypatch.setattr(compress, "Settings", lambda: TINY_COMPRESS)
@@ -48,6 +56,12 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "Settings", lambda: TINY_FROZEN)
     tiny_parts(monkeypatch)
     monkeypatch.setattr(question, "Settings", lambda: TINY_QUESTION)
+    monkeypatch.setattr(distill, "Settings", lambda: TINY_DISTILL)
+    tiny_teacher(monkeypatch)
+    monkeypatch.setattr(forgetting, "Settings", lambda: TINY_FORGETTING)
+    monkeypatch.setattr(scarce, "Settings", lambda: TINY_SCARCE)
+    tiny_clothes(tmp_path, monkeypatch)
+    tiny_start(monkeypatch, tmp_path / "cache")
 
 
 def test_listing_imports_neither_torch_nor_matplotlib() -> None:
@@ -88,7 +102,7 @@ def test_command_line_gives_json_on_stdout(tmp_path: Path) -> None:
 
 
 def test_unknown_lab_names_the_labs(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'nothing' .*patches, negatives, .*question"):
+    with pytest.raises(InputError, match=r"'nothing' .*patches, negatives, .*question, distill"):
         run("nothing", tmp_path, seeds=3)
 
 

@@ -35,7 +35,24 @@ ASPECT = Lab("aspect", "squashing distorts, padding shrinks, tiles lose the whol
 QUESTION = Lab("question", "queries that see the question fetch what it asks")
 FORGETTING = Lab("forgetting", "full fine-tuning forgets, frozen parts cannot")
 SCARCE = Lab("scarce", "with few pairs: freeze, train connector and LoRA; all of it, or from scratch, does worse")
-LABS = (PATCHES, NEGATIVES, FROZEN, COMPRESS, INFORMATION, OBJECTIVES, ASPECT, QUESTION, FORGETTING, SCARCE)
+DISTILL = Lab(
+    "distill",
+    "a small student, taught by a teacher's answers on unlabelled pictures, comes close to it at a fraction of the "
+    "cost, and beats the same student taught by the labels alone",
+)
+LABS = (
+    PATCHES,
+    NEGATIVES,
+    FROZEN,
+    COMPRESS,
+    INFORMATION,
+    OBJECTIVES,
+    ASPECT,
+    QUESTION,
+    FORGETTING,
+    SCARCE,
+    DISTILL,
+)
 
 
 def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
@@ -54,43 +71,12 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
     except OSError as error:
         raise InputError(f"{out} cannot be made a folder for the results", why=error.strerror or "") from error
     # from here on torch and matplotlib are needed
-    from isthmus.labs import (
-        aspect,
-        compress,
-        forgetting,
-        frozen,
-        information,
-        negatives,
-        objectives,
-        patches,
-        question,
-        scarce,
-    )
     from isthmus.labs.work import one_thread, stopwatch
 
+    lab = importlib.import_module(f"isthmus.labs.{name}")
     plot = out / f"{name}.png"
     with one_thread(), stopwatch() as spent:
-        match name:
-            case PATCHES.name:
-                result = patches.run(patches.Settings(), range(seeds), plot, quiet=quiet)
-            case NEGATIVES.name:
-                result = negatives.run(negatives.Settings(), range(seeds), plot, quiet=quiet)
-            case COMPRESS.name:
-                result = compress.run(compress.Settings(), range(seeds), plot, quiet=quiet)
-            case INFORMATION.name:
-                result = information.run(information.Settings(), range(seeds), plot, quiet=quiet)
-            case OBJECTIVES.name:
-                result = objectives.run(objectives.Settings(), range(seeds), plot, quiet=quiet)
-            case ASPECT.name:
-                result = aspect.run(aspect.Settings(), range(seeds), plot, quiet=quiet)
-            case FROZEN.name:
-                result = frozen.run(frozen.Settings(), range(seeds), plot, quiet=quiet)
-            case QUESTION.name:
-                result = question.run(question.Settings(), range(seeds), plot, quiet=quiet)
-            case FORGETTING.name:
-                result = forgetting.run(forgetting.Settings(), range(seeds), plot, quiet=quiet)
-            case SCARCE.name:
-                result = scarce.run(scarce.Settings(), range(seeds), plot, quiet=quiet)
+        result: Result = lab.run(lab.Settings(), range(seeds), plot, quiet=quiet)
     result = replace(result, spent=spent)
     (out / f"{name}.json").write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
     return result
