@@ -41,7 +41,7 @@ from isthmus.vlm.load import load_vlm
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.template import ChatML
 
-PICTURES, BATCH, STEPS = 16, 4, 4
+PICTURES, BATCH, STEPS = 16, 4, 10
 CONNECTOR = Policy(connector=Learns(1e-4))
 CAPTIONS = ("a cat on a wooden table", "two dogs run along the beach", "a small red apple", "a black dog in the snow")
 

@@ -19,10 +19,12 @@ from isthmus.connectors.align import AlignConnector
 from isthmus.connectors.hint import HintConnector, HintShape
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.errors import InputError, MissingPart
+from isthmus.evaluation.mending import write_mended
 from isthmus.messages import assistant, user
 from isthmus.training.policy import Learns, LoraLearns, Policy, apply
 from isthmus.vision.depths import DepthsEncoder
 from isthmus.vision.efficientnet import load_efficientnet
+from isthmus.vlm.adapters import merge_adapters
 from isthmus.vlm.default import question_tokenizer_of, save_default_vlm
 from isthmus.vlm.export import Folder
 from isthmus.vlm.load import load_vlm
@@ -203,3 +205,32 @@ def test_what_cannot_be_exported_is_said_and_nothing_is_left(tmp_path: Path, mon
     with pytest.raises(MissingPart, match="No space left"):
         export_model(str(tmp_path / "mine"), tmp_path / "out")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["mine", "start"]
+
+
+@torch.no_grad()
+def test_a_mended_one_lies_between_what_it_began_as_and_itself(tmp_path: Path) -> None:
+    """Merged, its weights are on the line between the two; at the ends it is one of them."""
+    start = test_llava.save(test_llava.reference(), tmp_path / "start")
+    trained(start, tmp_path / "mine")
+
+    def whole(folder: str) -> dict[str, Tensor]:
+        merged = load_vlm(folder, dtype=torch.float32)
+        if folder != start:
+            merge_adapters(merged.language_model)
+        return {name: each for name, each in merged.state_dict().items() if "rotary" not in name}
+
+    before, after = whole(start), whole(str(tmp_path / "mine"))
+    for alpha in (0.0, 0.25, 1.0):
+        made = write_mended(resolve(start), resolve(str(tmp_path / "mine")), alpha, tmp_path / f"{alpha}")
+        found = whole(str(made))
+        assert found.keys() == before.keys()
+        assert all(close(found[name], torch.lerp(before[name], after[name], alpha)) for name in before)
+    assert any(not torch.equal(before[name], after[name]) for name in before if "language_model" in name)
+
+
+def test_a_mended_one_goes_back_to_what_it_began_as_and_nowhere_else(tmp_path: Path) -> None:
+    start = test_llava.save(test_llava.reference(), tmp_path / "start")
+    trained(start, tmp_path / "mine")
+    trained(start, tmp_path / "other", Policy(connector=Learns(0.1)))
+    with pytest.raises(InputError, match=r"did not begin as .*other.*it began as .*start"):
+        write_mended(resolve(str(tmp_path / "other")), resolve(str(tmp_path / "mine")), 0.5, tmp_path / "mended")

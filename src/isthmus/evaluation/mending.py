@@ -18,12 +18,15 @@ from torch import Tensor
 
 from isthmus.checkpoints import Checkpoint
 from isthmus.checkpoints.cache import written_whole
+from isthmus.checkpoints.trained import begun_as
 from isthmus.errors import InputError, MissingPart
+from isthmus.vlm.load import load_vlm
+from isthmus.vlm.tuned import MODEL_TYPE, way_back
 
 State: TypeAlias = Mapping[str, Tensor]
 Found = TypeVar("Found")
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.pth", "*.gguf", "checkpoint-*")
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.pth", "*.gguf", "checkpoint-*", "stages")
 """What is not copied from a folder whose weights are written anew."""
 
 
@@ -91,13 +94,28 @@ def _between(name: str, before: Tensor, after: Tensor, alpha: float) -> Tensor:
     return torch.lerp(before.to(wide), after.to(wide), alpha).to(after.dtype)
 
 
+def _way_back(before: Checkpoint, after: Checkpoint, alpha: float) -> dict[str, Tensor]:
+    start = begun_as(after)
+    if before.fingerprint != start["fingerprint"]:
+        raise InputError(
+            f"{after.name} did not begin as {before.name}",
+            why=f"it began as {start['name']}",
+            todo="mend it towards that one",
+        )
+    return way_back(after, load_vlm, alpha)
+
+
 def write_mended(before: Checkpoint, after: Checkpoint, alpha: float, folder: Path) -> Path:
     """`after` with its weights mixed with those of `before`, as a folder that loads as `after` does.
 
+    Where `after` is what a training wrote, which is only what learned, `before` is to be what that training began as.
     mended.json says of what it was made. Raises InputError where the two cannot be mixed, MissingPart where the disk
     refuses; the weights are written last, and whole.
     """
-    mixed = interpolate(before.tensors(), after.tensors(), alpha)
+    if after.config.get("model_type") == MODEL_TYPE:
+        mixed = _way_back(before, after, alpha)
+    else:
+        mixed = interpolate(before.tensors(), after.tensors(), alpha)
     lineage = {"before": before.fingerprint, "after": after.fingerprint, "alpha": alpha}
     try:
         shutil.copytree(after.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*WEIGHTS))

@@ -15,6 +15,8 @@ from isthmus.errors import InputError, MissingPart
 NAME = "default"
 MARK = "lora_"
 """What their parameters have in their names."""
+OUTER = "lora_B"
+"""And those of the two that begin as zero: what an addition is, is in proportion to them."""
 Targets: TypeAlias = Literal["all-linear", "attention"] | tuple[str, ...]
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "query_key_value", "c_attn", "q", "k", "v", "o")
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from isthmus.checkpoints import Checkpoint, resolve
 from isthmus.checkpoints.trained import begun_as, fill, lasting_name, require_trained_fit, write_trained
-from isthmus.vlm.adapters import AdapterShape, add_adapters
+from isthmus.vlm.adapters import MARK, OUTER, AdapterShape, add_adapters
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.quantised import Quantize, is_quantised
 
@@ -81,3 +82,22 @@ def adapter_shape(checkpoint: Checkpoint) -> AdapterShape | None:
         return None
     targets = shape["targets"]
     return AdapterShape(**{**shape, "targets": targets if isinstance(targets, str) else tuple(targets)})
+
+
+def way_back(checkpoint: Checkpoint, load: Callable[..., VisionLanguageModel], alpha: float) -> dict[str, Tensor]:
+    """What a folder holds that `save_tuned` wrote, `alpha` of the way from what the model began as (0) to itself (1).
+
+    What adapters add is scaled as a whole, by their outer matrices: the weights, were they merged, lie on the line
+    between the two. Raises as `load_tuned`.
+    """
+    start = begun_as(checkpoint, "adapters")
+    model = load(start["name"], quantize=checkpoint.config.get("quantize"))
+    own, mixed = dict(model.named_parameters()), {}
+    for name, tensor in checkpoint.tensors().items():
+        if OUTER in name:
+            mixed[name] = tensor * alpha
+        elif MARK in name:
+            mixed[name] = tensor
+        else:
+            mixed[name] = torch.lerp(own[name].detach().cpu().float(), tensor.float(), alpha).to(tensor.dtype)
+    return mixed
