@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from isthmus.data.chance import chance
+from isthmus.progress import SILENT, Progress
 from isthmus.training.strict import STRICT, Count
 
 KEPT = 64
@@ -63,8 +64,11 @@ class Rehearsal:
 
 
 @torch.no_grad()
-def remember(language_model: Any, tokenizer: Any, settings: Rehearse, *, seed: int) -> Rehearsal:
-    """Lets a causal model write and notes what it found likely. The same seed gives the same texts."""
+def remember(
+    language_model: Any, tokenizer: Any, settings: Rehearse, *, seed: int, reporter: Progress = SILENT
+) -> Rehearsal:
+    """Lets a causal model write and notes what it found likely. The same seed gives the same texts. `reporter` advances
+    by one for each."""
     device = language_model.device
     ids = []
     training = language_model.training
@@ -88,6 +92,7 @@ def remember(language_model: Any, tokenizer: Any, settings: Rehearse, *, seed: i
                 pad_token_id=tokenizer.pad_token_id or 0,
             )
             ids.append(written)
+            reporter.advance(len(part))
     found = []
     for part in torch.split(torch.cat(ids), settings.batch):
         logits = language_model(input_ids=part, use_cache=False).logits[:, :-1].float()

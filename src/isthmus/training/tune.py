@@ -13,6 +13,7 @@ from isthmus.data.example import Example
 from isthmus.data.instructions import instruct
 from isthmus.data.mixture import Mixture
 from isthmus.errors import InputError
+from isthmus.progress import progress
 from isthmus.training.ahead import Encode, opened
 from isthmus.training.answering import AnsweringTask
 from isthmus.training.arranged import require_arrangement
@@ -74,7 +75,7 @@ def tune(
     before = judge()
     begun_with_adapters = has_adapters(model.language_model)
     piece = _Conversing(model, cached, judge, seed=recipe.seed)
-    piece.remember(recipe.stages)
+    piece.remember(recipe.stages, quiet=quiet or not PartialState().is_main_process)
     done = follow(recipe, out, piece, sources, resume=resume, quiet=quiet)
     if done.stopped is not None:
         return Tuned(before.mean, None, done.ended, done.bad_records, done.stopped, skipped=skipped)
@@ -111,10 +112,12 @@ class _Conversing:
         self._model, self._cached, self._judge, self._seed = model, cached, judge, seed
         self._remembered: dict[Rehearse, Rehearsal] = {}
 
-    def remember(self, stages: Sequence[TuneStage]) -> None:
+    def remember(self, stages: Sequence[TuneStage], *, quiet: bool) -> None:
         """What the model finds likely as it is now: before the first stage, since later ones are held against that."""
+        language, tokenizer = self._model.language_model, self._model.tokenizer
         for each in {stage.rehearsal for stage in stages if stage.rehearsal is not None}:
-            self._remembered[each] = remember(self._model.language_model, self._model.tokenizer, each, seed=self._seed)
+            with progress("writing what is rehearsed", each.texts, "texts", quiet=quiet) as reporter:
+                self._remembered[each] = remember(language, tokenizer, each, seed=self._seed, reporter=reporter)
 
     def task(self, stage: TuneStage) -> AnsweringTask:
         return AnsweringTask(
