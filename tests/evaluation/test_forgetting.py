@@ -78,7 +78,8 @@ def test_a_gain_is_a_negative_loss_and_makes_up_for_no_other() -> None:
     assert [round(loss.share.value, 3) for loss in found.losses] == [-0.5, 0.2]
     assert not found.within
     assert found.worst.probe == "bits per byte: code"
-    assert found.mean == pytest.approx(-0.15)
+    assert found.mean == pytest.approx(0.2), "of texts alone"
+    assert gate([right(1, 1)], [right(1, 0)], 0.05).mean == pytest.approx(0.5), "where there are none, of all"
 
 
 def test_of_nothing_nothing_is_lost() -> None:

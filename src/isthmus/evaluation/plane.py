@@ -38,9 +38,9 @@ def draw(places: Sequence[Place], path: Path, *, learned: str, budget: float) ->
     axis.plot(xs, [100 * place.gate.mean for place in places], color="0.6", linewidth=0.8, zorder=1)
     for x, place in zip(xs, places, strict=True):
         worst = place.gate.worst.share
-        axis.scatter(
-            [x] * len(place.gate.losses), [100 * each.share.value for each in place.gate.losses], s=10, color="0.55"
-        )
+        for each in place.gate.losses:
+            sure = each.share.low > 0 or each.share.high <= 0
+            axis.scatter([x], [100 * each.share.value], s=12, facecolor="0.55" if sure else "none", edgecolor="0.55")
         axis.plot([x, x], [100 * worst.low, 100 * worst.high], color="0.75", linewidth=1)
         if place.learned:
             axis.plot([place.learned.low, place.learned.high], [100 * place.gate.mean] * 2, color="0.75", linewidth=1)
@@ -48,7 +48,7 @@ def draw(places: Sequence[Place], path: Path, *, learned: str, budget: float) ->
         axis.scatter([x], [100 * place.gate.mean], s=46, color=colour, zorder=3)
         axis.annotate(place.name, (x, 100 * place.gate.mean), xytext=(6, 5), textcoords="offset points", fontsize=9)
     axis.set_xlabel(learned)
-    axis.set_ylabel("forgotten: share of each probe lost, % (large: mean)")
+    axis.set_ylabel("forgotten: share of each probe lost, %\n(large: mean over texts; hollow: may be none)")
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize=9)
     with written_whole(path) as temporary:
