@@ -1,5 +1,6 @@
 """Isthmus joins a frozen encoder to a frozen language model and puts the result to work."""
 
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -8,6 +9,10 @@ if TYPE_CHECKING:
     from isthmus.backends.answerer import Answerer
 
 __version__ = "0.1.0"
+
+# Of a faster kernel that is a download: said whenever it is imported, which accelerate and peft do by themselves, to
+# whoever asked for nothing of the kind.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 def load(

@@ -4,7 +4,6 @@ NormalFloat4 with double quantisation, by bitsandbytes: QLoRA (Dettmers et al., 
 head stay as they are.
 """
 
-import logging
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
@@ -12,9 +11,6 @@ import torch
 from torch import nn
 
 from isthmus.errors import InputError, MissingPart
-
-# Of a faster kernel that is a download: said on every import, peft's too, to whoever asked for nothing of the kind.
-logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 Quantize: TypeAlias = Literal["nf4", "full"]
 """Four bits, or as the weights are stored."""
