@@ -21,6 +21,7 @@ from isthmus.labs import (
     patches,
     question,
     run,
+    stages,
 )
 from isthmus.labs.work import one_thread
 
@@ -34,6 +35,8 @@ from .test_negatives import TINY as TINY_NEGATIVES
 from .test_objectives import TINY as TINY_OBJECTIVES
 from .test_patches import TINY as TINY_PATCHES
 from .test_question import TINY as TINY_QUESTION
+from .test_stages import TINY as TINY_STAGES
+from .test_stages import tiny_stages
 
 
 @pytest.fixture
@@ -48,6 +51,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "Settings", lambda: TINY_FROZEN)
     tiny_parts(monkeypatch)
     monkeypatch.setattr(question, "Settings", lambda: TINY_QUESTION)
+    monkeypatch.setattr(stages, "Settings", lambda: TINY_STAGES)
+    tiny_stages(monkeypatch)
 
 
 def test_listing_imports_neither_torch_nor_matplotlib() -> None:

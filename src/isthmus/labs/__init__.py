@@ -33,7 +33,8 @@ INFORMATION = Lab("information", "kept information: cross-attention > Q-Former >
 OBJECTIVES = Lab("objectives", "ITC aligns globally, ITM finely, ITG makes it speak")
 ASPECT = Lab("aspect", "squashing distorts, padding shrinks, tiles lose the whole; the native aspect ratio is best")
 QUESTION = Lab("question", "queries that see the question fetch what it asks")
-LABS = (PATCHES, NEGATIVES, FROZEN, COMPRESS, INFORMATION, OBJECTIVES, ASPECT, QUESTION)
+STAGES = Lab("stages", "align first, then instruct: two stages are better than one, and LoRA in the second is enough")
+LABS = (PATCHES, NEGATIVES, FROZEN, COMPRESS, INFORMATION, OBJECTIVES, ASPECT, QUESTION, STAGES)
 
 
 def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
@@ -52,7 +53,7 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
     except OSError as error:
         raise InputError(f"{out} cannot be made a folder for the results", why=error.strerror or "") from error
     # from here on torch and matplotlib are needed
-    from isthmus.labs import aspect, compress, frozen, information, negatives, objectives, patches, question
+    from isthmus.labs import aspect, compress, frozen, information, negatives, objectives, patches, question, stages
     from isthmus.labs.work import one_thread, stopwatch
 
     plot = out / f"{name}.png"
@@ -74,6 +75,8 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
                 result = frozen.run(frozen.Settings(), range(seeds), plot, quiet=quiet)
             case QUESTION.name:
                 result = question.run(question.Settings(), range(seeds), plot, quiet=quiet)
+            case STAGES.name:
+                result = stages.run(stages.Settings(), range(seeds), plot, quiet=quiet)
     result = replace(result, spent=spent)
     (out / f"{name}.json").write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
     return result
