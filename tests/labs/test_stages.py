@@ -38,6 +38,7 @@ def tiny_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     language = models.llama().to(fast_dtype("cpu")).eval().requires_grad_(False)
     small = LanguageModel("tiny", language, models.byte_bpe(), "none")
     monkeypatch.setattr(staged, "load_language_model", lambda *_, **__: small)
+    monkeypatch.setattr(staged, "TEXT", "Two dogs run along the beach.")
     monkeypatch.setattr(staged, "default_encoder", lambda _: eyes(fast_dtype("cpu")))
 
 

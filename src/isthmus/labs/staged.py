@@ -37,13 +37,13 @@ ONE_STAGE = (QUESTIONS, MIXED)
 
 def _policies() -> dict[str, Policy]:
     return {
-        QUESTIONS: Policy(connector=Learns(3e-3), lora=LoraLearns(5e-4)),
-        MIXED: Policy(connector=Learns(3e-3), lora=LoraLearns(5e-4)),
+        QUESTIONS: Policy(connector=Learns(1e-3), lora=LoraLearns(1e-3)),
+        MIXED: Policy(connector=Learns(3e-3), lora=LoraLearns(1e-3)),
         ALIGNED: Policy(connector=Learns(3e-3)),
-        CONNECTOR: Policy(connector=Learns(1e-3)),
-        LORA: Policy(connector=Learns(1e-3), lora=LoraLearns(5e-4)),
-        ALL: Policy(connector=Learns(1e-3), language_model=Learns(1e-4)),
-        LORA_ALONE: Policy(lora=LoraLearns(5e-4)),
+        CONNECTOR: Policy(connector=Learns(3e-3)),
+        LORA: Policy(connector=Learns(3e-3), lora=LoraLearns(1e-3)),
+        ALL: Policy(connector=Learns(1e-3), language_model=Learns(3e-5)),
+        LORA_ALONE: Policy(lora=LoraLearns(1e-3)),
     }
 
 
@@ -54,7 +54,7 @@ class Settings:
     both. `warmup`: share of a stage in which rates rise, before they fall to nothing. `learns`: by way; of two stages
     in the second, of ALIGNED in the first.
 
-    Rates were chosen on training pictures that are in neither part.
+    Rates were chosen on training pictures that are in neither part, for each way by itself (docs/labs/stages.md).
     """
 
     captioned: int = 400
