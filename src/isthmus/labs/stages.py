@@ -168,12 +168,17 @@ def draw(measured: Measured, settings: Settings) -> Canvas:
         losses = measured.losses[way]
         texts = [settings.batch * (first + step) for step in range(1, len(losses) + 1)]
         axes[1].plot(texts, [each.mean for each in losses], color=colour, linewidth=1.4)
-    axes[1].set_yscale("log")
+    axes[1].set_ylim(0)
     axes[1].set_xlabel("texts seen, captions included")
     axes[1].set_title("loss of the questions, in training")
-    plots.bars(axes[2], measured.ways, (LANGUAGE,))
+    for at, (colour, row) in enumerate(zip(plots.COLOURS, measured.ways.values(), strict=False)):
+        values = row[LANGUAGE].values
+        axes[2].plot([at] * len(values), values, color=colour, marker="o", linestyle="", alpha=0.7)
     axes[2].axhline(1, color="grey", linestyle=":")
-    axes[2].set_title("English forgotten")
+    axes[2].set_yscale("log")  # one way may be off by a factor
+    axes[2].set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
+    axes[2].set_xticks([])
+    axes[2].set_title("English: perplexity after / before, each seed")
     plots.bars(axes[3], measured.ways, ("seconds",))
     axes[3].set_title("what it took, stage 1 included")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="small")
