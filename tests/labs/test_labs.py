@@ -24,6 +24,7 @@ from isthmus.labs import (
     question,
     run,
     scarce,
+    stages,
 )
 from isthmus.labs.work import one_thread
 
@@ -42,6 +43,8 @@ from .test_objectives import TINY as TINY_OBJECTIVES
 from .test_patches import TINY as TINY_PATCHES
 from .test_question import TINY as TINY_QUESTION
 from .test_scarce import TINY as TINY_SCARCE
+from .test_stages import TINY as TINY_STAGES
+from .test_stages import tiny_stages
 
 
 @pytest.fixture
@@ -62,6 +65,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(scarce, "Settings", lambda: TINY_SCARCE)
     tiny_clothes(tmp_path, monkeypatch)
     tiny_start(monkeypatch, tmp_path / "cache")
+    monkeypatch.setattr(stages, "Settings", lambda: TINY_STAGES)
+    tiny_stages(monkeypatch)
 
 
 def test_listing_imports_neither_torch_nor_matplotlib() -> None:

@@ -33,6 +33,7 @@ INFORMATION = Lab("information", "kept information: cross-attention > Q-Former >
 OBJECTIVES = Lab("objectives", "ITC aligns globally, ITM finely, ITG makes it speak")
 ASPECT = Lab("aspect", "squashing distorts, padding shrinks, tiles lose the whole; the native aspect ratio is best")
 QUESTION = Lab("question", "queries that see the question fetch what it asks")
+STAGES = Lab("stages", "align first, then instruct: two stages are better than one, and LoRA in the second is enough")
 FORGETTING = Lab("forgetting", "full fine-tuning forgets, frozen parts cannot")
 SCARCE = Lab("scarce", "with few pairs: freeze, train connector and LoRA; all of it, or from scratch, does worse")
 DISTILL = Lab(
@@ -49,6 +50,7 @@ LABS = (
     OBJECTIVES,
     ASPECT,
     QUESTION,
+    STAGES,
     FORGETTING,
     SCARCE,
     DISTILL,

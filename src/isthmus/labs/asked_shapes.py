@@ -4,6 +4,7 @@ Yes-or-no questions are left out: four in five of them are answered right by who
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,9 @@ from isthmus.images.views import Picture, Views
 from isthmus.training.data.questions import Question
 from isthmus.training.data.scenes import SIDE
 from isthmus.vision.features import Encoder
+
+KINDS = frozenset({"circle", "rectangle", "triangle"})
+COLOURS = frozenset({"black", "blue", "brown", "gray", "green", "red", "teal", "yellow"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,14 @@ def shapes(encoder: Encoder, part: Literal["train", "test"], count: int, *, star
             shown = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         views.append(encoder.fit(Picture(shown, *shown.size)))
     return Shapes(tuple(views), tuple(tuple(asked[number]) for number in chosen))
+
+
+def caption(asked: Iterable[Question]) -> str | None:
+    """ "a red circle", of the picture these questions are about: they and their answers name nothing that is not on it.
+    None where they leave out its colour or its kind."""
+    words = {word for question in asked for word in (*question.text.rstrip("?").split(), question.answer)}
+    colour, kind = words & COLOURS, words & KINDS
+    return f"a {min(colour)} {min(kind)}" if colour and kind else None
 
 
 def without_looking(training: Shapes, test: Shapes) -> float:

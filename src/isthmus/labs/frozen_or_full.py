@@ -29,6 +29,7 @@ from isthmus.vision.features import Features
 from isthmus.vlm.branches import forward_branches
 from isthmus.vlm.language_model import LanguageModel
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.sequence import Sample
 from isthmus.vlm.template import Blip2
 
 # What `encode` does, without its no_grad: features of an encoder that is trained.
@@ -127,12 +128,7 @@ def trainees(
     seed: int,
 ) -> tuple[Trainee, Trainee]:
     """(connector only, all): from the same start. `trained_encoder`: the same in float32; a copy is trained."""
-    width = language.model.get_input_embeddings().weight.shape[1]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        connector = MlpConnector(encoder.width, width)
-        with torch.no_grad():
-            connector.maps[-1].weight.mul_(WORD_SCALE)  # type: ignore[operator]
+    connector = fresh_connector(encoder, language, seed)
     whole = copy.deepcopy(language.model).float()
     eyes = copy.copy(trained_encoder)
     eyes.base = copy.copy(trained_encoder.base)
@@ -149,6 +145,16 @@ def trainees(
         _trainee(narrow, encoder, [], rates, stored),
         _trainee(full, eyes, [*whole.parameters(), *learned], rates, None),
     )
+
+
+def fresh_connector(encoder: DepthsEncoder, language: LanguageModel, seed: int) -> MlpConnector:
+    """An MLP that has learned nothing, its tokens about as long as the language model's words."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        connector = MlpConnector(encoder.width, language.model.get_input_embeddings().weight.shape[1])
+        with torch.no_grad():
+            connector.maps[-1].weight.mul_(WORD_SCALE)  # type: ignore[operator]
+    return connector
 
 
 def _trainee(
@@ -178,17 +184,28 @@ def accuracy(trainee: Trainee, shapes: Shapes, asked: Asked, *, blind: bool = Fa
         rows = range(start, min(start + batch, len(shapes)))
         groups = [[asked(question) for question in shapes.asked[row]] for row in rows]
         features = trainee.features(shapes, rows)
-        with fast_autocast("cpu"):
-            tokens = trainee.model.connect(features)
-            if blind:
-                tokens = Tokens(torch.zeros_like(tokens.tokens), tokens.mask)
-            out = forward_branches(trainee.model, groups, tokens)
-        hits = out.logits.argmax(-1).eq(out.targets).tolist()
-        for sample in (sample for group in groups for sample in group):
-            right.append(all(hits[: sample.trained]))
-            del hits[: sample.trained]
+        right += answered(trainee.model, groups, features, blind=blind)
     trainee.stored = kept
     return sum(right) / len(right)
+
+
+@torch.no_grad()
+def answered(
+    model: VisionLanguageModel, groups: Sequence[Sequence[Sample]], features: Features, *, blind: bool = False
+) -> list[bool]:
+    """Of each question of each group: whether every token of its answer, its end included, is the likeliest behind
+    those before it. Then, and only then, it is what would be generated. `features`: of each group's one picture."""
+    with fast_autocast("cpu"):
+        tokens = model.connect(features)
+        if blind:
+            tokens = Tokens(torch.zeros_like(tokens.tokens), tokens.mask)
+        out = forward_branches(model, groups, tokens)
+    hits = out.logits.argmax(-1).eq(out.targets).tolist()
+    right: list[bool] = []
+    for sample in (sample for group in groups for sample in group):
+        right.append(all(hits[: sample.trained]))
+        del hits[: sample.trained]
+    return right
 
 
 @torch.no_grad()
