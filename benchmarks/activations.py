@@ -15,8 +15,8 @@ import time
 
 import torch
 from benchmarks.machine import show
+from benchmarks.random_vlms import smollm2
 from tests.vlm.models import byte_bpe, encoder, opened, picture
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.messages import assistant, user
@@ -68,17 +68,8 @@ def measured(learns: str, how: str, tokens: int) -> dict[str, float]:
 def step(policy: Policy, recomputed: bool, tokens: int) -> dict[str, float]:
     """Bytes by which the peak rises, and CPU seconds."""
     torch.manual_seed(0)
-    config = LlamaConfig(
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        vocab_size=49152,
-        tie_word_embeddings=True,
-    )
     model = VisionLanguageModel(
-        encoder(), MlpConnector(32, 576), LlamaForCausalLM(config).eval(), byte_bpe(), ChatML(), name="SmolLM2's shape"
+        encoder(), MlpConnector(32, 576), smollm2(), byte_bpe(), ChatML(), name="SmolLM2's shape"
     )
     task = AnsweringTask(model, policy, activation_checkpointing=recomputed)
     task.module.train()

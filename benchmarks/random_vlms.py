@@ -14,6 +14,7 @@ from transformers import (
     Blip2Processor,
     CLIPVisionConfig,
     LlamaConfig,
+    LlamaForCausalLM,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
@@ -81,6 +82,20 @@ class Family:
             each.requires_grad_(True)
         processor = AutoProcessor.from_pretrained(folder)
         return Both(load_vlm(str(folder), dtype=dtype), theirs, processor, trained)
+
+
+def smollm2() -> LlamaForCausalLM:
+    """SmolLM2-135M's shape."""
+    config = LlamaConfig(
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        vocab_size=49152,
+        tie_word_embeddings=True,
+    )
+    return LlamaForCausalLM(config).eval()
 
 
 def write_llava(size: str, folder: Path) -> None:

@@ -23,8 +23,9 @@ from typing import Any
 
 import torch
 from benchmarks.machine import show
+from benchmarks.random_vlms import smollm2
 from tests.vlm.models import byte_bpe, picture
-from transformers import LlamaConfig, LlamaForCausalLM, get_cosine_schedule_with_warmup
+from transformers import get_cosine_schedule_with_warmup
 
 from isthmus.connectors.qformer import QFormerConfig, QFormerConnector
 from isthmus.data.mixture import Mixture
@@ -92,18 +93,8 @@ def large() -> VisionLanguageModel:
     tower = VisionTransformer(shape)
     fit = Crop(224, mean=(0.5,) * 3, std=(0.5,) * 3)
     encoder = VitEncoder("ViT-L/14", tower, fit, weights="random")
-    config = LlamaConfig(
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        vocab_size=49152,
-        tie_word_embeddings=True,
-    )
-    language = LlamaForCausalLM(config).eval()
     return VisionLanguageModel(
-        encoder, QFormerConnector(QFormerConfig(1024, 576)), language, byte_bpe(), ChatML(), name="large"
+        encoder, QFormerConnector(QFormerConfig(1024, 576)), smollm2(), byte_bpe(), ChatML(), name="large"
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from isthmus.connectors.mlp import MlpConnector
 from isthmus.data.example import Example, Examples
 from isthmus.data.mixture import Mixture
+from isthmus.labs.frozen_or_full import word_for_word
 from isthmus.precision import fast_autocast
 from isthmus.training.ahead import Encode, sources_of
 from isthmus.training.answering import AnsweringTask
@@ -92,7 +93,7 @@ def teach(
 def answered(
     model: VisionLanguageModel, examples: Examples, encode: Encode, *, shifted: int = 0, batch: int = 10
 ) -> float:
-    """The share answered word for word: whether each next token is the likeliest, which is what greedy answers say.
+    """The share answered word for word.
 
     `shifted`: each question is asked of the picture so many places further on.
     """
@@ -106,8 +107,5 @@ def answered(
         assert not errors, errors
         with fast_autocast(model.language_model.device):
             out = model(samples, features)
-        hits = out.logits.argmax(-1).eq(out.targets).tolist()
-        for sample in samples:
-            right.append(all(hits[: sample.trained]))
-            del hits[: sample.trained]
+        right += word_for_word(out, samples)
     return sum(right) / len(right)

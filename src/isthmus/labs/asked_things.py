@@ -19,7 +19,7 @@ from isthmus.labs.drawn import COLOURS, SHAPES, Drawing, Thing, draw, noisy_grou
 from isthmus.labs.narrow import wider_start
 from isthmus.labs.words import Words
 from isthmus.progress import Progress
-from isthmus.vision.features import Features
+from isthmus.vision.features import Features, unboxed
 
 HUES = tuple(COLOURS)
 QUESTIONS = {kind: f"what colour is the {kind}" for kind in SHAPES}
@@ -54,8 +54,7 @@ class Data:
 
     def features(self, rows: Sequence[int]) -> Features:
         tokens = self.cells[torch.as_tensor(rows)].float()
-        mask = torch.ones(tokens.shape[:2], dtype=torch.bool)
-        return Features(tokens, mask, tokens.new_zeros(*tokens.shape[:2], 4), tokens[:, 0])
+        return unboxed(tokens)
 
 
 @dataclass(frozen=True)

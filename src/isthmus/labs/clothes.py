@@ -8,6 +8,7 @@ import gzip
 import io
 import random
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -73,17 +74,19 @@ def clothes(part: Part, count: int, *, seed: int = 0, start: int = 0) -> Clothes
 
 def _pictures(part: Part) -> NDArray[np.uint8]:
     """[n, 28, 28], white on black."""
-    return _read(f"{FILES[part]}-images-idx3-ubyte.gz")[16:].reshape(-1, 28, 28)
+    return _read(HERE / f"{FILES[part]}-images-idx3-ubyte.gz")[16:].reshape(-1, 28, 28)
 
 
 def _kinds(part: Part) -> NDArray[np.uint8]:
     """[n]"""
-    return _read(f"{FILES[part]}-labels-idx1-ubyte.gz")[8:]
+    return _read(HERE / f"{FILES[part]}-labels-idx1-ubyte.gz")[8:]
 
 
-def _read(name: str) -> NDArray[np.uint8]:
+@lru_cache
+def _read(path: Path) -> NDArray[np.uint8]:
+    """Labs ask for a few pictures many times, and unpacking takes all of them."""
     try:
-        with gzip.open(HERE / name) as file:
+        with gzip.open(path) as file:
             return np.frombuffer(file.read(), dtype=np.uint8)
     except FileNotFoundError:
         raise MissingPart("Fashion-MNIST is not installed", todo="apt-get install dataset-fashion-mnist") from None

@@ -23,10 +23,10 @@ from isthmus.evaluation.probes import BITS, CHOICES, Probe, bits_per_byte, choic
 from isthmus.evaluation.speaker import speaker_of
 from isthmus.labs import FORGETTING, plots
 from isthmus.labs.adapting import Stage, Way, Work, answered, begin, teach
-from isthmus.labs.clothes import clothes
+from isthmus.labs.clothes import Clothes, clothes
 from isthmus.labs.result import Check, Figure, Finding, Result, Table, by_seed
 from isthmus.labs.work import Spent
-from isthmus.progress import SILENT, Progress, progress
+from isthmus.progress import SILENT, progress
 from isthmus.training.ahead import Encode
 from isthmus.training.feature_cache import FeatureCache
 from isthmus.training.policy import Learns, LoraLearns, Policy
@@ -188,40 +188,48 @@ def measure(settings: Settings, seeds: Sequence[int], *, quiet: bool) -> dict[st
     model = begin(ways(settings)[0], 0)
     encode = FeatureCache.open(None, model.encoder).encode
     test = clothes("test", settings.test)
-    before = _probes(model, settings)
-    named = answered(model, test, encode)
+    bench = _Bench(settings, test, encode, answered(model, test, encode), _probes(model, settings))
     with progress("forgetting", len(seeds) * len(ways(settings)), "trainings", quiet=quiet) as reporter:
         for seed in seeds:
             for way in ways(settings):
-                for name, each in _taught(way, settings, seed, before, named, encode, reporter):
+                taught = bench.taught(way, seed)
+                for name, each in taught.items():
                     found[name].append(each)
+                run = taught[way.name]
+                reporter.advance(note=f"{way.name}: {run.gained:+.3f}, forgot {run.forgot:.2%}")
     return found
 
 
-def _taught(
-    way: Way, settings: Settings, seed: int, before: list[Probe], named: float, encode: Encode, reporter: Progress
-) -> list[tuple[str, Run]]:
-    test = clothes("test", settings.test)
-    model = begin(way, seed)
-    start = {name: each.clone() for name, each in model.state_dict().items()} if way.name == FULL else {}
-    groups = teach(model, way, clothes("train", settings.pairs, seed=seed), settings.work, seed, encode)
-    trained = sum(p.numel() for group in groups for p in group.parameters)
-    found = [(way.name, _judged(model, settings, before, named, answered(model, test, encode), trained))]
-    if start:
-        end = {name: each.float() for name, each in model.state_dict().items()}
-        model.load_state_dict(interpolate({name: each.float() for name, each in start.items()}, end, 0.5))
-        found.append((HALF, _judged(model, settings, before, named, answered(model, test, encode), trained)))
-    reporter.advance(note=f"{way.name}: {found[0][1].gained:+.3f}, forgot {found[0][1].forgot:.2%}")
-    del model
-    gc.collect()
-    return found
+@dataclass(frozen=True)
+class _Bench:
+    """`named` and `probes`: of the model before it learned."""
 
+    settings: Settings
+    test: Clothes
+    encode: Encode
+    named: float
+    probes: list[Probe]
 
-def _judged(
-    model: VisionLanguageModel, settings: Settings, before: list[Probe], named: float, right: float, trained: int
-) -> Run:
-    found = gate(before, _probes(model, settings), FORGOT)
-    return Run(right - named, {loss.probe: loss.share.value for loss in found.losses}, trained)
+    def taught(self, way: Way, seed: int) -> dict[str, Run]:
+        """What came of it; where all was trained, of HALF too."""
+        settings = self.settings
+        model = begin(way, seed)
+        start = {name: each.clone() for name, each in model.state_dict().items()} if way.name == FULL else {}
+        groups = teach(model, way, clothes("train", settings.pairs, seed=seed), settings.work, seed, self.encode)
+        trained = sum(p.numel() for group in groups for p in group.parameters)
+        found = {way.name: self._judged(model, trained)}
+        if start:
+            end = {name: each.float() for name, each in model.state_dict().items()}
+            model.load_state_dict(interpolate({name: each.float() for name, each in start.items()}, end, 0.5))
+            found[HALF] = self._judged(model, trained)
+        del model
+        gc.collect()
+        return found
+
+    def _judged(self, model: VisionLanguageModel, trained: int) -> Run:
+        gained = answered(model, self.test, self.encode) - self.named
+        found = gate(self.probes, _probes(model, self.settings), FORGOT)
+        return Run(gained, {loss.probe: loss.share.value for loss in found.losses}, trained)
 
 
 @torch.no_grad()

@@ -25,10 +25,10 @@ from isthmus.precision import fast_autocast
 from isthmus.training.batches import Asked
 from isthmus.training.default_vlm import WORD_SCALE
 from isthmus.vision.depths import OVERVIEWS, DepthsEncoder
-from isthmus.vision.features import Features
+from isthmus.vision.features import Features, unboxed
 from isthmus.vlm.branches import forward_branches
 from isthmus.vlm.language_model import LanguageModel
-from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.model import Output, VisionLanguageModel
 from isthmus.vlm.sequence import Sample
 from isthmus.vlm.template import Blip2
 
@@ -95,9 +95,7 @@ class Trainee:
             tokens = self.encoder.tokens(self.stored[torch.as_tensor(rows)])
         else:
             tokens = _tokens(self.encoder, _stored(self.encoder, [shapes.views[row] for row in rows]))
-        tokens = tokens[:, :OVERVIEWS]
-        mask = torch.ones(tokens.shape[:2], dtype=torch.bool)
-        return Features(tokens, mask, tokens.new_zeros(*tokens.shape[:2], 4), tokens[:, 0])
+        return unboxed(tokens[:, :OVERVIEWS])
 
     def step(self, shapes: Shapes, rows: Sequence[int], asked: Asked) -> Seconds:
         """One step on all questions about these pictures."""
@@ -193,16 +191,21 @@ def accuracy(trainee: Trainee, shapes: Shapes, asked: Asked, *, blind: bool = Fa
 def answered(
     model: VisionLanguageModel, groups: Sequence[Sequence[Sample]], features: Features, *, blind: bool = False
 ) -> list[bool]:
-    """Of each question of each group: whether every token of its answer, its end included, is the likeliest behind
-    those before it. Then, and only then, it is what would be generated. `features`: of each group's one picture."""
+    """Of each question of each group, whether its answer is right. `features`: of each group's one picture."""
     with fast_autocast("cpu"):
         tokens = model.connect(features)
         if blind:
             tokens = Tokens(torch.zeros_like(tokens.tokens), tokens.mask)
         out = forward_branches(model, groups, tokens)
+    return word_for_word(out, [sample for group in groups for sample in group])
+
+
+def word_for_word(out: Output, samples: Sequence[Sample]) -> list[bool]:
+    """Of each sample whether every token of its answer, its end included, is the likeliest behind those before it.
+    Then, and only then, it is what would be generated."""
     hits = out.logits.argmax(-1).eq(out.targets).tolist()
     right: list[bool] = []
-    for sample in (sample for group in groups for sample in group):
+    for sample in samples:
         right.append(all(hits[: sample.trained]))
         del hits[: sample.trained]
     return right

@@ -19,7 +19,7 @@ from isthmus.training.distilling import NO_LABEL, Distillation, DistillTask, Fea
 from isthmus.training.loop import LoopSettings, train
 from isthmus.training.policy import Learns
 from isthmus.training.row_batches import RowBatches, RowPool
-from isthmus.vision.features import Features
+from isthmus.vision.features import Features, unboxed
 
 MOVED = 2
 """Pixels by which a batch's pictures are moved at most, both ways."""
@@ -149,8 +149,7 @@ class Variation:
 
 def _features(looked: Looked, rows: Tensor) -> Features:
     tokens = looked.tokens[rows]
-    mask = torch.ones(tokens.shape[:2], dtype=torch.bool)
-    return Features(tokens, mask, tokens.new_zeros(*tokens.shape[:2], 4), looked.pooled[rows])
+    return unboxed(tokens, looked.pooled[rows])
 
 
 @torch.no_grad()

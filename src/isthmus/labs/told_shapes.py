@@ -17,7 +17,7 @@ from isthmus.training.answering import Conversations
 from isthmus.training.batches import Asked, features_of
 from isthmus.training.data.questions import Question
 from isthmus.vision.depths import OVERVIEWS, DepthsEncoder
-from isthmus.vision.features import Features
+from isthmus.vision.features import Features, unboxed
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,7 @@ class Batches:
 
 def overviews(seen: Sequence[Tensor]) -> Features:
     """B times [OVERVIEWS, D] -> Features of these tokens alone: enough for one shape, and a step is short."""
-    tokens = torch.stack(tuple(seen))
-    mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
-    return Features(tokens, mask, tokens.new_zeros(*tokens.shape[:2], 4), tokens[:, 0])
+    return unboxed(torch.stack(tuple(seen)))
 
 
 def looked_at(encoder: DepthsEncoder, shapes: Shapes, batch: int = 32) -> list[Tensor]:

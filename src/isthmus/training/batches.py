@@ -14,7 +14,7 @@ from isthmus.training.data.questions import CAPTIONS, Question, questions_of_one
 from isthmus.training.pictures import Pictures
 from isthmus.training.words import Words
 from isthmus.vision.depths import DepthsEncoder
-from isthmus.vision.features import Features
+from isthmus.vision.features import Features, unboxed
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.sequence import Extent, Sample
 
@@ -42,8 +42,7 @@ class Drawn:
 def features_of(encoder: DepthsEncoder, stored: Tensor, imagined: Tensor | None = None) -> Features:
     """stored [B, N, C] -> Features as `encode` gives them, without boxes, which no connector reads."""
     tokens = encoder.tokens(stored, imagined)
-    mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
-    return Features(tokens, mask, tokens.new_zeros(*tokens.shape[:2], 4), tokens[:, 0])
+    return unboxed(tokens)
 
 
 def names_of(sources: Sequence[Source]) -> list[str]:

@@ -56,6 +56,13 @@ class Encoder(Protocol):
     def encode(self, views: Sequence[Views]) -> Features: ...
 
 
+def unboxed(tokens: Tensor, pooled: Tensor | None = None) -> Features:
+    """tokens [B, N, D], none of them padding -> Features whose boxes are zeros, for who reads none. `pooled` None: the
+    first token."""
+    mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+    return Features(tokens, mask, tokens.new_zeros(*tokens.shape[:2], 4), tokens[:, 0] if pooled is None else pooled)
+
+
 def pad(tokens: Sequence[Tensor], boxes: Sequence[Tensor], pooled: Tensor, frames: Sequence[Frame] = ()) -> Features:
     """Features of B pictures from each one's tokens [N_i, D] and boxes [N_i, 4]; zeros fill up to the longest."""
     counts = torch.tensor([len(each) for each in tokens])
