@@ -4,8 +4,11 @@ import copy
 
 import pytest
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch.nn import functional as F
+from transformers import T5Config, T5ForConditionalGeneration
 
+from isthmus.errors import InputError
 from isthmus.training.policy import Learns, LoraLearns, Policy
 from isthmus.training.rehearsal import KEPT, Rehearse, remember
 from isthmus.training.tune_recipe import TuneStage
@@ -88,3 +91,18 @@ def test_what_is_frozen_needs_no_rehearsal() -> None:
     with pytest.raises(ValueError, match="nothing of the language model learns"):
         TuneStage("connect", Policy(connector=Learns(0.1)), steps=1, rehearsal=SMALL)
     TuneStage("instruct", Policy(lora=LoraLearns(0.1)), steps=1, rehearsal=SMALL)
+
+
+def test_an_encoder_decoder_cannot_rehearse() -> None:
+    shape = T5Config(vocab_size=600, d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
+    with pytest.raises(InputError, match=r"encoder-decoder.*leave `rehearsal` out"):
+        remember(T5ForConditionalGeneration(shape), models.byte_bpe(), SMALL, seed=0)
+
+
+def test_the_shortest_text_has_one_written_token() -> None:
+    shortest = Rehearse(texts=2, tokens=3, batch=1)
+    begun = models.byte_bpe(opens="<image>")
+    assert begun.bos_token_id is not None
+    assert remember(models.llama(), begun, shortest, seed=0).ids.shape == (2, 3)
+    with pytest.raises(ValidationError, match="greater than or equal to 3"):
+        TypeAdapter(Rehearse).validate_json('{"tokens": 2}')

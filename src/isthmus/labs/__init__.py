@@ -60,8 +60,9 @@ LABS = (
 def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
     """Measure one claim with seeds 0 to `seeds` - 1; `out` receives NAME.png and NAME.json.
 
-    torch works on one thread meanwhile. Raises InputError for an unknown name, too few seeds or an `out` that is no
-    folder, before any work is done; MissingPart without the packages of the extra `labs`.
+    torch works on one thread meanwhile. A lab of hours notes what is finished in NAME.notes.jsonl and goes on from it
+    when it is run again; the file goes when the result is written. Raises InputError for an unknown name, too few seeds
+    or an `out` that is no folder, before any work is done; MissingPart without the packages of the extra `labs`.
     """
     if name not in {lab.name for lab in LABS}:
         raise InputError(f"there is no lab {name!r}", todo=f"the labs are {', '.join(lab.name for lab in LABS)}")
@@ -73,14 +74,17 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
     except OSError as error:
         raise InputError(f"{out} cannot be made a folder for the results", why=error.strerror or "") from error
     # from here on torch and matplotlib are needed
-    from isthmus.labs.work import one_thread, stopwatch
+    from isthmus.labs.notes import SUFFIX
+    from isthmus.labs.work import Spent, one_thread, stopwatch
 
     lab = importlib.import_module(f"isthmus.labs.{name}")
     plot = out / f"{name}.png"
     with one_thread(), stopwatch() as spent:
         result: Result = lab.run(lab.Settings(), range(seeds), plot, quiet=quiet)
-    result = replace(result, spent=spent)
+    earlier = result.spent
+    result = replace(result, spent=Spent(earlier.wall + spent.wall, earlier.cpu + spent.cpu))
     (out / f"{name}.json").write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
+    plot.with_suffix(SUFFIX).unlink(missing_ok=True)
     return result
 
 

@@ -9,8 +9,10 @@ with what it began as.
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from operator import sub
 from pathlib import Path
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure as Canvas
@@ -23,9 +25,9 @@ from isthmus.evaluation.probes import BITS, CHOICES, Probe, bits_per_byte, choic
 from isthmus.evaluation.speaker import speaker_of
 from isthmus.labs import FORGETTING, plots
 from isthmus.labs.adapting import Stage, Way, Work, answered, begin, teach
-from isthmus.labs.clothes import Clothes, clothes
+from isthmus.labs.clothes import clothes
+from isthmus.labs.notes import SUFFIX, Notes
 from isthmus.labs.result import Check, Figure, Finding, Result, Table, by_seed
-from isthmus.labs.work import Spent
 from isthmus.progress import SILENT, progress
 from isthmus.training.ahead import Encode
 from isthmus.training.feature_cache import FeatureCache
@@ -76,8 +78,9 @@ class Run:
 
 
 def run(settings: Settings, seeds: range, plot: Path, *, quiet: bool) -> Result:
-    """Teach, measure, judge, draw."""
-    found = measure(settings, seeds, quiet=quiet)
+    """Teach, measure, judge, draw. What is taught and judged is noted beside the plot."""
+    notes = Notes(plot.with_suffix(SUFFIX), asdict(settings) | {"ways": ways(settings)})
+    found = measure(settings, seeds, notes, quiet=quiet)
     plots.save(draw(found), plot)
     rows = {
         way: {
@@ -102,7 +105,7 @@ def run(settings: Settings, seeds: range, plot: Path, *, quiet: bool) -> Result:
         settings=asdict(settings),
         seeds=tuple(seeds),
         plot=plot,
-        spent=Spent(),
+        spent=notes.spent,
     )
 
 
@@ -182,17 +185,18 @@ def _lora(settings: Settings, rank: int) -> Policy:
     return Policy(connector=Learns(settings.connector), lora=LoraLearns(settings.lora, rank=rank))
 
 
-def measure(settings: Settings, seeds: Sequence[int], *, quiet: bool) -> dict[str, list[Run]]:
+def measure(
+    settings: Settings, seeds: Sequence[int], notes: Notes | None = None, *, quiet: bool
+) -> dict[str, list[Run]]:
     """[way][seed]"""
+    notes = notes or Notes()
     found: dict[str, list[Run]] = {name: [] for name in (*(way.name for way in ways(settings)), HALF)}
-    model = begin(ways(settings)[0], 0)
-    encode = FeatureCache.open(None, model.encoder).encode
-    test = clothes("test", settings.test)
-    bench = _Bench(settings, test, encode, answered(model, test, encode), _probes(model, settings))
+    bench = _Bench(settings)
     with progress("forgetting", len(seeds) * len(ways(settings)), "trainings", quiet=quiet) as reporter:
         for seed in seeds:
             for way in ways(settings):
-                taught = bench.taught(way, seed)
+                told = notes.once(partial(bench.taught, way, seed), way.name, seed)
+                taught = {name: Run(**each) for name, each in told.items()}
                 for name, each in taught.items():
                     found[name].append(each)
                 run = taught[way.name]
@@ -200,18 +204,31 @@ def measure(settings: Settings, seeds: Sequence[int], *, quiet: bool) -> dict[st
     return found
 
 
-@dataclass(frozen=True)
 class _Bench:
-    """`named` and `probes`: of the model before it learned."""
+    """Teaches and judges. What was found before anything learned is asked when it is first compared with."""
 
-    settings: Settings
-    test: Clothes
-    encode: Encode
-    named: float
-    probes: list[Probe]
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.test = clothes("test", settings.test)
 
-    def taught(self, way: Way, seed: int) -> dict[str, Run]:
-        """What came of it; where all was trained, of HALF too."""
+    @cached_property
+    def encode(self) -> Encode:
+        return FeatureCache.open(None, self.start.encoder).encode
+
+    @cached_property
+    def start(self) -> VisionLanguageModel:
+        return begin(ways(self.settings)[0], 0)
+
+    @cached_property
+    def named(self) -> float:
+        return answered(self.start, self.test, self.encode)
+
+    @cached_property
+    def probes(self) -> list[Probe]:
+        return _probes(self.start, self.settings)
+
+    def taught(self, way: Way, seed: int) -> dict[str, dict[str, Any]]:
+        """Runs, as plain values: what came of it; where all was trained, of HALF too."""
         settings = self.settings
         model = begin(way, seed)
         start = {name: each.clone() for name, each in model.state_dict().items()} if way.name == FULL else {}
@@ -224,7 +241,7 @@ class _Bench:
             found[HALF] = self._judged(model, trained)
         del model
         gc.collect()
-        return found
+        return {name: asdict(each) for name, each in found.items()}
 
     def _judged(self, model: VisionLanguageModel, trained: int) -> Run:
         gained = answered(model, self.test, self.encode) - self.named

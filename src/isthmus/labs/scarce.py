@@ -8,6 +8,7 @@ first it is also asked what it names when it is shown another picture than it is
 import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from operator import sub
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from matplotlib.figure import Figure as Canvas
 from isthmus.labs import SCARCE, plots
 from isthmus.labs.adapting import Stage, Way, Work, answered, begin, teach
 from isthmus.labs.clothes import clothes
+from isthmus.labs.notes import SUFFIX, Notes
 from isthmus.labs.result import Check, Figure, Finding, Result, Table, by_seed
-from isthmus.labs.work import Spent
 from isthmus.progress import progress
 from isthmus.training.feature_cache import FeatureCache
 from isthmus.training.policy import Learns, Policy
@@ -48,8 +49,9 @@ class Settings:
 
 
 def run(settings: Settings, seeds: range, plot: Path, *, quiet: bool) -> Result:
-    """Teach, measure, judge, draw."""
-    named, shifted, before = measure(settings, seeds, quiet=quiet)
+    """Teach, measure, judge, draw. What is taught and asked is noted beside the plot."""
+    notes = Notes(plot.with_suffix(SUFFIX), asdict(settings) | {"ways": ways(settings)})
+    named, shifted, before = measure(settings, seeds, notes, quiet=quiet)
     plots.save(draw(named, shifted, before), plot)
     shown = {way: {f"{pairs:,}": figure for pairs, figure in curve.items()} for way, curve in named.items()}
     return Result(
@@ -66,7 +68,7 @@ def run(settings: Settings, seeds: range, plot: Path, *, quiet: bool) -> Result:
         settings=asdict(settings),
         seeds=tuple(seeds),
         plot=plot,
-        spent=Spent(),
+        spent=notes.spent,
     )
 
 
@@ -114,28 +116,40 @@ def ways(settings: Settings) -> tuple[Way, ...]:
     return Way(RECOMMENDED, stages), Way(FULL, (Stage(full),)), Way(SCRATCH, (Stage(anew),), scratch=True)
 
 
-def measure(settings: Settings, seeds: Sequence[int], *, quiet: bool) -> tuple[Curves, dict[int, Figure], float]:
+def measure(
+    settings: Settings, seeds: Sequence[int], notes: Notes | None = None, *, quiet: bool
+) -> tuple[Curves, dict[int, Figure], float]:
     """[way][pictures] named; of the recommended way also what it names of other pictures; what was named before."""
+    notes = notes or Notes()
     right: dict[str, dict[int, list[float]]] = {way.name: {n: [] for n in settings.pairs} for way in ways(settings)}
     shifted: dict[int, list[float]] = {pairs: [] for pairs in settings.pairs}
     test = clothes("test", settings.test)
     model = begin(ways(settings)[0], 0)
     encode = FeatureCache.open(None, model.encoder).encode
-    before = answered(model, test, encode)
+    before = notes.once(partial(answered, model, test, encode), "before")
+    del model
+
+    def taught(way: Way, pairs: int, seed: int) -> dict[str, float]:
+        model = begin(way, seed)
+        teach(model, way, clothes("train", pairs, seed=seed), settings.work, seed, encode)
+        found = {"named": answered(model, test, encode)}
+        if way.name == RECOMMENDED:
+            # one place further on is always another kind
+            found["shifted"] = answered(model, test, encode, shifted=1)
+        del model
+        gc.collect()
+        return found
+
     runs = len(seeds) * len(settings.pairs) * len(ways(settings))
     with progress("scarce", runs, "trainings", quiet=quiet) as reporter:
         for seed in seeds:
             for pairs in settings.pairs:
                 for way in ways(settings):
-                    del model
-                    gc.collect()
-                    model = begin(way, seed)
-                    teach(model, way, clothes("train", pairs, seed=seed), settings.work, seed, encode)
-                    right[way.name][pairs].append(answered(model, test, encode))
-                    if way.name == RECOMMENDED:
-                        # one place further on is always another kind
-                        shifted[pairs].append(answered(model, test, encode, shifted=1))
-                    reporter.advance(note=f"{way.name}, {pairs} pictures: {right[way.name][pairs][-1]:.3f}")
+                    found = notes.once(partial(taught, way, pairs, seed), way.name, pairs, seed)
+                    right[way.name][pairs].append(found["named"])
+                    if "shifted" in found:
+                        shifted[pairs].append(found["shifted"])
+                    reporter.advance(note=f"{way.name}, {pairs} pictures: {found['named']:.3f}")
     return (
         {way: {pairs: Figure(tuple(each)) for pairs, each in curve.items()} for way, curve in right.items()},
         {pairs: Figure(tuple(each)) for pairs, each in shifted.items()},

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from isthmus.data.chance import chance
+from isthmus.errors import InputError
 from isthmus.progress import SILENT, Progress
 from isthmus.training.strict import STRICT, Count
 
@@ -28,13 +29,14 @@ TINY = 1e-8
 
 @dataclass(frozen=True)
 class Rehearse:
-    """`weight`: of a token's divergence beside a labelled token's loss. `texts` of `tokens` each are written, and
-    `batch` of them rehearsed beside every batch of the data."""
+    """`weight`: of a token's divergence beside a labelled token's loss. `texts` of `tokens` each are written (the
+    first is drawn, or comes behind the one that begins all texts), and `batch` of them rehearsed beside every batch of
+    the data."""
 
     __pydantic_config__ = STRICT
     weight: Annotated[float, Field(gt=0)] = 1.0
     texts: Count = 64
-    tokens: Annotated[int, Field(ge=2)] = 64
+    tokens: Annotated[int, Field(ge=3)] = 64
     batch: Count = 4
 
 
@@ -68,7 +70,13 @@ def remember(
     language_model: Any, tokenizer: Any, settings: Rehearse, *, seed: int, reporter: Progress = SILENT
 ) -> Rehearsal:
     """Lets a causal model write and notes what it found likely. The same seed gives the same texts. `reporter` advances
-    by one for each."""
+    by one for each. Raises InputError where the model is an encoder-decoder."""
+    if getattr(language_model.config, "is_encoder_decoder", False):
+        raise InputError(
+            "this language model cannot rehearse",
+            why="it is an encoder-decoder, which writes no text without one to read",
+            todo="leave `rehearsal` out of the recipe's stages",
+        )
     device = language_model.device
     ids = []
     training = language_model.training
