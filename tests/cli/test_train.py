@@ -60,6 +60,8 @@ def test_a_plan_then_a_model_that_answers(run: Run, recipe: Path, pairs: Path, t
         (["--data", "{pairs}"], "nowhere to write to"),
         (["--set", "stages.0.batch"], "--set stages.0.batch is no change"),
         (["--set", "stages.7.batch=2"], "--set stages.7.batch=2: there is no stages.7"),
+        (["--set", "stages.nowhere.batch=2"], "there is no stages.nowhere"),
+        (["--set", "stages.connect.batch=0"], "stages.0.batch, line 12: input should be greater than or equal to 1"),
         (["--set", "stages.0.batch=0"], "stages.0.batch, line 12: input should be greater than or equal to 1"),
         (["--set", "stages.0.colour=red"], "stages.0.colour, line 9: unexpected keyword argument"),
         (["--set", "stages.0.epochs=2"], "stage connect is to be as long as steps or as epochs say"),

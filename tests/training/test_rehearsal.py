@@ -10,8 +10,9 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from isthmus.errors import InputError
 from isthmus.training.policy import Learns, LoraLearns, Policy
-from isthmus.training.rehearsal import KEPT, Rehearse, remember
+from isthmus.training.rehearsal import KEPT, Rehearse, opening_turn, remember
 from isthmus.training.tune_recipe import TuneStage
+from isthmus.vlm.template import Blip2, ChatML, Mistral, Template
 from tests.vlm import models
 
 SMALL = Rehearse(texts=6, tokens=12, batch=3)
@@ -97,6 +98,32 @@ def test_an_encoder_decoder_cannot_rehearse() -> None:
     shape = T5Config(vocab_size=600, d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
     with pytest.raises(InputError, match=r"encoder-decoder.*leave `rehearsal` out"):
         remember(T5ForConditionalGeneration(shape), models.byte_bpe(), SMALL, seed=0)
+
+
+def test_half_of_the_texts_are_a_users_turn_and_what_follows() -> None:
+    model = models.model("chatml-llama")
+    turn = opening_turn(model.template, model.prompts)
+    assert model.tokenizer.decode(turn).endswith("<|im_end|>\n<|im_start|>user\n"), "behind what the system says"
+    wide = Rehearse(texts=7, tokens=2 * len(turn), batch=3)
+    ids = remember(model.language_model, model.tokenizer, wide, seed=0, turn=turn).ids
+    assert ids.shape == (7, wide.tokens)
+    assert [tuple(row[: len(turn)].tolist()) == turn for row in ids] == [False] * 4 + [True] * 3
+    short = Rehearse(texts=7, tokens=2 * len(turn) - 1, batch=3)
+    ids = remember(model.language_model, model.tokenizer, short, seed=0, turn=turn).ids
+    assert not any(tuple(row[: len(turn)].tolist()) == turn for row in ids), "nothing would be left to write"
+
+
+@pytest.mark.parametrize(
+    ("template", "begins"),
+    [
+        (Blip2(), ""),  # asks about pictures only
+        (Mistral(bos="</s>"), "</s>[INST] "),
+        (ChatML(system="Be brief."), "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n"),
+    ],
+)
+def test_what_stands_before_a_users_words(template: Template, begins: str) -> None:
+    model = models.model("chatml-llama")
+    assert model.tokenizer.decode(opening_turn(template, model.prompts)) == begins
 
 
 def test_the_shortest_text_has_one_written_token() -> None:

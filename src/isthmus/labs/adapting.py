@@ -7,6 +7,7 @@ that learn are float32 and are computed with in bf16, where the processor is the
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 
@@ -20,11 +21,13 @@ from isthmus.training.answering import AnsweringTask
 from isthmus.training.conversations import ConversationBatches, laid_out
 from isthmus.training.loop import Group, LoopSettings, train
 from isthmus.training.policy import Policy
-from isthmus.training.rehearsal import Rehearse, remember
+from isthmus.training.rehearsal import Rehearsal, Rehearse, opening_turn, remember
 from isthmus.vlm.load import load_vlm
 from isthmus.vlm.model import VisionLanguageModel
 
 START = "default/vlm"
+Remembered: TypeAlias = dict[tuple[Rehearse, int], Rehearsal]
+"""By what is rehearsed and the seed."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +70,25 @@ def begin(way: Way, seed: int) -> VisionLanguageModel:
 
 
 def teach(
-    model: VisionLanguageModel, way: Way, examples: Examples, work: Work, seed: int, encode: Encode
+    model: VisionLanguageModel,
+    way: Way,
+    examples: Examples,
+    work: Work,
+    seed: int,
+    encode: Encode,
+    remembered: Remembered | None = None,
 ) -> list[Group]:
-    """`model` learns `examples` in place. What learned in the last stage."""
+    """`model` learns `examples` in place. What learned in the last stage. `remembered`: what models that began the same
+    have written, and what this one writes."""
     groups: list[Group] = []
-    kept = {
-        each: remember(model.language_model, model.tokenizer, each, seed=seed)
-        for each in {stage.rehearsal for stage in way.stages}
-        if each is not None
-    }
+    remembered = {} if remembered is None else remembered
+    for each in {stage.rehearsal for stage in way.stages}:
+        if each is not None and (each, seed) not in remembered:
+            turn = opening_turn(model.template, model.prompts)
+            remembered[each, seed] = remember(model.language_model, model.tokenizer, each, seed=seed, turn=turn)
     for at, stage in enumerate(way.stages):
         torch.manual_seed(seed)  # what adapters begin as
-        rehearsal = None if stage.rehearsal is None else kept[stage.rehearsal]
+        rehearsal = None if stage.rehearsal is None else remembered[stage.rehearsal, seed]
         task = AnsweringTask(model, stage.learns, rehearsal=rehearsal)
         batches = ConversationBatches(model, Mixture([examples], seed=seed + at), work.batch, cached=encode)
         settings = LoopSettings(work.steps // len(way.stages), warmup=0.1)

@@ -49,16 +49,16 @@ class Settings:
     pictures that nothing was trained on."""
 
     pairs: int = 50
-    test: int = 150
-    work: Work = field(default_factory=lambda: Work(steps=80, batch=6))
+    test: int = 100
+    work: Work = field(default_factory=lambda: Work(steps=60, batch=4))
     ranks: tuple[int, ...] = (2, 8, 32)
     rehearsed: int = 8
     passages: int = 6
-    questions: int = 81
+    questions: int = 40
     connector_alone: float = 3e-3
     connector: float = 2e-4
     lora: float = 6e-4
-    full: float = 2e-5
+    full: float = 5e-5
 
 
 @dataclass(frozen=True)

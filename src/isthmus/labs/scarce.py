@@ -15,7 +15,7 @@ from pathlib import Path
 from matplotlib.figure import Figure as Canvas
 
 from isthmus.labs import SCARCE, plots
-from isthmus.labs.adapting import Stage, Way, Work, answered, begin, teach
+from isthmus.labs.adapting import Remembered, Stage, Way, Work, answered, begin, teach
 from isthmus.labs.clothes import clothes
 from isthmus.labs.notes import SUFFIX, Notes
 from isthmus.labs.result import Check, Figure, Finding, Result, Table, by_seed
@@ -44,7 +44,7 @@ class Settings:
     test: int = 150
     work: Work = field(default_factory=lambda: Work(steps=80, batch=6))
     connector: float = 2e-4
-    full: float = 2e-5
+    full: float = 5e-5
     scratch: float = 5e-4
 
 
@@ -128,10 +128,11 @@ def measure(
     encode = FeatureCache.open(None, model.encoder).encode
     before = notes.once(partial(answered, model, test, encode), "before")
     del model
+    remembered: Remembered = {}
 
     def taught(way: Way, pairs: int, seed: int) -> dict[str, float]:
         model = begin(way, seed)
-        teach(model, way, clothes("train", pairs, seed=seed), settings.work, seed, encode)
+        teach(model, way, clothes("train", pairs, seed=seed), settings.work, seed, encode, remembered)
         found = {"named": answered(model, test, encode)}
         if way.name == RECOMMENDED:
             # one place further on is always another kind

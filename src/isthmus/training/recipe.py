@@ -162,7 +162,7 @@ Recipe: TypeAlias = Annotated[AnyRecipe, Field(discriminator="makes")]
 
 def read_recipe(path: Path, *, seed: int | None = None, changes: Sequence[str] = ()) -> AnyRecipe:
     """The recipe in `path`; `seed` replaces its own. `changes`: "key=value" with dots between nested keys and YAML for
-    the value ("stages.0.batch=4"). Raises InputError with the key and line at fault."""
+    the value ("stages.connect.batch=4", or "stages.0.batch=4"). Raises InputError with the key and line at fault."""
     try:
         text = path.read_text(encoding="utf-8")
         read = yaml.safe_load(text)
@@ -192,7 +192,7 @@ def _change(read: Any, change: str) -> None:
     own: Any = ""
     try:
         for at, key in enumerate(keys):
-            own = int(key) if isinstance(node, list) else key
+            own = _place(node, key) if isinstance(node, list) else key
             if at + 1 < len(keys):
                 node = node[own] if isinstance(node, list) else node.setdefault(own, {})
         node[own] = yaml.safe_load(value)
@@ -200,6 +200,13 @@ def _change(read: Any, change: str) -> None:
         raise InputError(f"--set {change}: there is no {'.'.join(keys[: at + 1])}", todo="look at the recipe") from None
     except yaml.YAMLError as error:
         raise InputError(f"--set {change}: the value is not YAML", why=str(error)) from None
+
+
+def _place(nodes: list[Any], key: str) -> int:
+    """Of the stage so numbered, or so named. Raises ValueError where there is none."""
+    if key.isdecimal():
+        return int(key)
+    return [isinstance(node, dict) and node.get("name") == key for node in nodes].index(True)
 
 
 def _said(error: ValidationError, text: str) -> str:

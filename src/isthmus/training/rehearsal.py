@@ -1,24 +1,31 @@
 """Rehearsal: while a language model learns, its next words stay as likely as they were, on texts of its own making.
 
-No text of others is needed: before anything is learned the model writes some, each behind a token drawn at random, and
-notes at every place its likeliest next tokens. A step then also holds what it finds now against that.
+No text of others is needed: before anything is learned the model writes some, half of them as what a user says and what
+comes of it, half behind a token drawn at random, and notes at every place its likeliest next tokens. A step then also
+holds what it finds now against that.
 
 Sources: Learning without Forgetting (Li and Hoiem, 2016): old answers as targets; LLM-QAT (Liu et al., 2023), section
-2.1: a model's own texts, begun at random tokens. Notation: R texts, T tokens of each, K likeliest of V, L places.
+2.1: a model's own texts, begun at random tokens; Magpie (Xu et al., 2024): begun as a user's turn. Notation: R texts, T
+tokens of each, K likeliest of V, L places.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from isthmus.data.chance import chance
 from isthmus.errors import InputError
+from isthmus.messages import user
 from isthmus.progress import SILENT, Progress
 from isthmus.training.strict import STRICT, Count
+from isthmus.vlm.prompt_tokenizer import PromptTokenizer
+from isthmus.vlm.sequence import build
+from isthmus.vlm.template import Template, TextPiece
 
 KEPT = 64
 """Likeliest tokens noted at a place; all others count as one."""
@@ -29,9 +36,8 @@ TINY = 1e-8
 
 @dataclass(frozen=True)
 class Rehearse:
-    """`weight`: of a token's divergence beside a labelled token's loss. `texts` of `tokens` each are written (the
-    first is drawn, or comes behind the one that begins all texts), and `batch` of them rehearsed beside every batch of
-    the data."""
+    """`weight`: of a token's divergence beside a labelled token's loss. `texts` of `tokens` each are written, and
+    `batch` of them rehearsed beside every batch of the data."""
 
     __pydantic_config__ = STRICT
     weight: Annotated[float, Field(gt=0)] = 1.0
@@ -67,10 +73,17 @@ class Rehearsal:
 
 @torch.no_grad()
 def remember(
-    language_model: Any, tokenizer: Any, settings: Rehearse, *, seed: int, reporter: Progress = SILENT
+    language_model: Any,
+    tokenizer: Any,
+    settings: Rehearse,
+    *,
+    seed: int,
+    turn: Sequence[int] = (),
+    reporter: Progress = SILENT,
 ) -> Rehearsal:
-    """Lets a causal model write and notes what it found likely. The same seed gives the same texts. `reporter` advances
-    by one for each. Raises InputError where the model is an encoder-decoder."""
+    """Lets a causal model write and notes what it found likely. The same seed gives the same texts. `turn`: the ids a
+    user's turn begins with (see `opening_turn`); where there are none, or more than half a text, all texts begin at a
+    drawn token. `reporter` advances by one for each. Raises InputError where the model is an encoder-decoder."""
     if getattr(language_model.config, "is_encoder_decoder", False):
         raise InputError(
             "this language model cannot rehearse",
@@ -78,25 +91,27 @@ def remember(
             todo="leave `rehearsal` out of the recipe's stages",
         )
     device = language_model.device
+    said = settings.texts // 2 if 0 < len(turn) <= settings.tokens // 2 else 0
     ids = []
     training = language_model.training
     language_model.eval()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        firsts = torch.randint(len(tokenizer), (settings.texts, 1), device=device)
-        for part in torch.split(firsts, WRITING):
-            begun = part
-            if tokenizer.bos_token_id is not None:
-                begun = F.pad(part, (1, 0), value=tokenizer.bos_token_id)
+        drawn = torch.randint(len(tokenizer), (settings.texts - said, 1), device=device)
+        before = torch.tensor(tokenizer("")["input_ids"], dtype=torch.long, device=device)
+        begun = [torch.cat([before.expand(len(drawn), -1), drawn], dim=1)]
+        if said:
+            begun.append(torch.tensor(turn, device=device).expand(said, -1))
+        for part in (few for each in begun for few in torch.split(each, WRITING)):
             written = language_model.generate(
-                begun,
-                attention_mask=torch.ones_like(begun),
+                part,
+                attention_mask=torch.ones_like(part),
                 do_sample=True,
                 top_k=0,
                 top_p=1.0,
                 temperature=1.0,
-                min_new_tokens=settings.tokens - begun.shape[1],
-                max_new_tokens=settings.tokens - begun.shape[1],
+                max_new_tokens=settings.tokens - part.shape[1],
+                eos_token_id=None,  # what follows the end of a turn is rehearsed, too
                 pad_token_id=tokenizer.pad_token_id or 0,
             )
             ids.append(written)
@@ -108,6 +123,18 @@ def remember(
     language_model.train(training)
     likeliest, logs = torch.cat([each.indices for each in found]), torch.cat([each.values for each in found])
     return Rehearsal(settings, torch.cat(ids), likeliest, logs)
+
+
+def opening_turn(template: Template, prompts: PromptTokenizer) -> tuple[int, ...]:
+    """The ids of what stands before a user's first words. None where these and their surroundings are one piece of
+    text, or a picture has to come first."""
+    words = "(words)"
+    try:
+        pieces = template.pieces([user(words)], prompt=False)
+    except InputError:
+        return ()
+    before = [*takewhile(lambda piece: not (isinstance(piece, TextPiece) and words in piece.text), pieces)]
+    return build(before, (), prompts).ids if len(before) < len(pieces) else ()
 
 
 def _log_rest(logs: Tensor) -> Tensor:
