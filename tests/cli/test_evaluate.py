@@ -169,9 +169,12 @@ def test_more_than_the_budget_is_exit_code_1(run: Run, model: str, changed: str,
     over = [each["probe"] for each in value["forgetting"]["probes"] if each["over"]]
     assert over
     assert "linear probe" not in over, "the encoder is the same, bit for bit"
-    assert (
-        run("evaluate", "--before", model, "--after", changed, "--budget", "100%", "--out", tmp_path, "--quiet")[0] == 0
+    code, out, _ = run(
+        "evaluate", "--before", model, "--after", changed, "--budget", "100%", "--out", tmp_path, "--quiet", "--mend"
     )
+    assert code == 0
+    assert "within the budget" in out
+    assert len(json.loads((tmp_path / "result.json").read_text())["plane"]) == 2, "there was nothing to mend"
 
 
 @pytest.mark.usefixtures("data")

@@ -45,7 +45,7 @@ def evaluate(
     ] = None,
     budget: Annotated[str, typer.Option("--budget", help="How much of any probe may be lost.")] = "1%",
     mend: Annotated[
-        bool, typer.Option("--mend", help="Measure models between A and B; keep one within budget.")
+        bool, typer.Option("--mend", help="Where B is over budget: measure models between, keep one.")
     ] = False,
     out: Annotated[
         Path, typer.Option("--out", help="Folder for answers and results; a stopped run goes on there.")

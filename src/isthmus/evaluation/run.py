@@ -105,8 +105,8 @@ def evaluate(name: str, plan: Plan) -> Measured:
 def compare(before: str, after: str, plan: Plan, budget: float, *, mend: bool = False) -> Compared:
     """What the model `after` forgot of what `before` could, and what it learned on the plan's data.
 
-    `mend`: models between the two are measured too, and the one furthest along that is within the budget is written to
-    `out`/mended. Raises InputError as `evaluate`, and where the two have nothing in common.
+    `mend`: where `after` is over the budget, models between the two are measured too, and the one furthest along that
+    is within it is written to `out`/mended. Raises InputError as `evaluate`, and where the two have nothing in common.
     """
     old = _all(before, plan, None)
     new = _all(after, plan, old.survey)
@@ -116,7 +116,7 @@ def compare(before: str, after: str, plan: Plan, budget: float, *, mend: bool = 
     start = Place("before", _gain(old, old, seed), gate(old.probes, old.probes, budget, seed=seed))
     end = Place("after", _gain(old, new, seed), found)
     places, kept = [start, end], None
-    if mend:
+    if mend and not found.within:
         between = [Point(alpha, _mixed(before, after, alpha, old, plan, budget)) for alpha in ALPHAS[1:-1]]
         points = [Point(0.0, start), *between, Point(1.0, end)]
         places = [point.found for point in points]

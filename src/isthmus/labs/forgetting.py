@@ -176,7 +176,10 @@ def ways(settings: Settings) -> tuple[Way, ...]:
     return (
         Way(CONNECTOR, (Stage(Policy(connector=Learns(settings.connector_alone))),)),
         *(Way(lora_name(rank), (Stage(_lora(settings, rank)),)) for rank in settings.ranks),
-        Way(REHEARSED, (Stage(_lora(settings, settings.rehearsed), Rehearse(weight=3.0, texts=48, tokens=48)),)),
+        Way(
+            REHEARSED,
+            (Stage(_lora(settings, settings.rehearsed), Rehearse(weight=8.0, texts=128, tokens=48, batch=2)),),
+        ),
         Way(FULL, (Stage(Policy(connector=beside, language_model=Learns(settings.full))),)),
     )
 
