@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from isthmus.errors import MissingPart
+from isthmus.labs import adapting
 from isthmus.labs import clothes as domain
 from isthmus.labs.adapting import Stage, Way, Work, answered, begin, teach
 from isthmus.labs.clothes import CAPTIONS, QUESTION, clothes
@@ -55,6 +57,17 @@ def test_what_is_taught_is_answered_and_only_when_the_picture_is_seen() -> None:
     assert answered(model, examples, encode) == 1
     assert answered(model, examples, encode, shifted=1) == 0
     assert seal(model.encoder.net) == before
+
+
+@pytest.mark.parametrize("steps", [1, 7, 80, 81])
+def test_stages_have_their_shares_of_all_steps(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(adapting, "train", lambda _task, _batches, settings, *_a, **_k: taken.append(settings.steps))
+    way = Way("two", (replace(LORA.stages[0], share=20), replace(LORA.stages[1], share=60)))
+    model = begin(way, 0)
+    teach(model, way, clothes("train", 3), Work(steps, batch=3), 0, FeatureCache.open(None, model.encoder).encode)
+    assert sum(taken) == steps
+    assert taken[0] == pytest.approx(steps / 4, abs=0.5)
 
 
 def test_the_same_seed_teaches_the_same() -> None:

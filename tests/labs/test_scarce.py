@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.labs.adapting import Work
+from isthmus.labs.adapting import Stage, Work
 from isthmus.labs.result import Figure, verdict
 from isthmus.labs.scarce import FULL, RECOMMENDED, SCRATCH, Settings, draw, judge, measure, ways
 from isthmus.training.recipe import read_recipe
@@ -49,9 +49,9 @@ def test_who_names_as_much_of_another_picture_does_not_look() -> None:
 
 def test_the_recommended_way_is_the_recipes() -> None:
     recipe = read_recipe(recipe_file("adapt"))
-    taken = [(stage.learns, stage.rehearsal) for stage in recipe.stages if stage.learns.connector is not None]
-    assert [(stage.learns, stage.rehearsal) for stage in ways(TINY)[0].stages] == taken
-    assert taken[-1][0].lora is not None
+    taken = [s for s in recipe.stages if s.learns.connector is not None]
+    assert list(ways(TINY)[0].stages) == [Stage(s.learns, s.rehearsal, share=s.steps) for s in taken]
+    assert taken[-1].learns.lora is not None
 
 
 def test_it_measures_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ that learn are float32 and are computed with in bf16, where the processor is the
 """
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -32,15 +33,16 @@ Remembered: TypeAlias = dict[tuple[Rehearse, int], Rehearsal]
 
 @dataclass(frozen=True)
 class Stage:
-    """What learns, and what is rehearsed beside it."""
+    """What learns, and what is rehearsed beside it. `share` of all steps, relative to the other stages'."""
 
     learns: Policy
     rehearsal: Rehearse | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
 class Way:
-    """Stages, each of as many steps. `scratch`: connector and language model begin as noise, in the shape of an MLP and
+    """Stages, one after the other. `scratch`: connector and language model begin as noise, in the shape of an MLP and
     of the language model they replace."""
 
     name: str
@@ -86,17 +88,25 @@ def teach(
         if each is not None and (each, seed) not in remembered:
             turn = opening_turn(model.template, model.prompts)
             remembered[each, seed] = remember(model.language_model, model.tokenizer, each, seed=seed, turn=turn)
+    steps = _steps(way.stages, work.steps)
     for at, stage in enumerate(way.stages):
         torch.manual_seed(seed)  # what adapters begin as
         rehearsal = None if stage.rehearsal is None else remembered[stage.rehearsal, seed]
         task = AnsweringTask(model, stage.learns, rehearsal=rehearsal)
         batches = ConversationBatches(model, Mixture([examples], seed=seed + at), work.batch, cached=encode)
-        settings = LoopSettings(work.steps // len(way.stages), warmup=0.1)
+        settings = LoopSettings(steps[at], warmup=0.1)
         groups = task.groups()
         with tempfile.TemporaryDirectory() as folder:
             train(task, batches, settings, Path(folder), seed=seed, quiet=True)
     model.requires_grad_(False).eval()
     return groups
+
+
+def _steps(stages: Sequence[Stage], steps: int) -> list[int]:
+    """`steps` in all."""
+    shares = [stage.share for stage in stages]
+    ends = [round(steps * sum(shares[: at + 1]) / sum(shares)) for at in range(len(shares))]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
 
 @torch.no_grad()

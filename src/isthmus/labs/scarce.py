@@ -109,7 +109,9 @@ def ways(settings: Settings) -> tuple[Way, ...]:
     assert isinstance(recipe, TuneRecipe)
     # Without texts of the domain there is nothing to warm up on.
     stages = tuple(
-        Stage(stage.learns, stage.rehearsal) for stage in recipe.stages if stage.learns.connector is not None
+        Stage(stage.learns, stage.rehearsal, share=stage.steps)
+        for stage in recipe.stages
+        if stage.learns.connector is not None and stage.steps is not None
     )
     full = Policy(connector=Learns(settings.connector), language_model=Learns(settings.full))
     anew = Policy(connector=Learns(settings.scratch), language_model=Learns(settings.scratch))
