@@ -1,0 +1,18 @@
+"""A sentence becomes a query: when, where, who, with which camera, of what kind, and what is left for the vector.
+
+>>> from datetime import datetime
+>>> query = parse("red car in Paris last summer, no people", datetime(2024, 7, 17))
+>>> [chip.label for chip in query.chips], query.vector_text, query.negative
+(['red car', 'Paris (within 29.2 km)', '2023-06-01 to 2023-08-31', 'people'], 'red car', ('people',))
+"""
+
+from isthmus.photos.query.edit import as_words, inverted, with_alternative, with_value, without
+from isthmus.photos.query.explain import explain
+from isthmus.photos.query.model import Camera, Chip, Name, Query, Settings, Vocabulary
+from isthmus.photos.query.parse import parse
+from isthmus.photos.query.serial import from_json, to_json
+
+__all__ = [
+    "Camera", "Chip", "Name", "Query", "Settings", "Vocabulary", "as_words", "explain", "from_json", "inverted", "parse",
+    "to_json", "with_alternative", "with_value", "without",
+]  # fmt: skip
