@@ -103,18 +103,19 @@ def _third(match: re.Match[str]) -> int:
 
 
 @_rule(_YEAR)
-@_rule(_YEAR + r"(?P<third>年?初|年?底|年?末|中|年中)")
+@_rule(_YEAR + r"(?P<third>年?初|年?底|年?末|中|年中|[上下]半年)")
 def _only_year(match: re.Match[str], now: datetime) -> Moment:
     year, ago = _year(match, now)
     if year is not None and year > now.year + 1:
         raise NoSuchDate("that year is to come")
-    third = {"初": 1, "中": 2, "底": 3, "末": 3}.get(_get(match, "third")[-1:], 0)
+    words = _get(match, "third")
+    third = {"上半年": 4, "下半年": 5}.get(words) or {"初": 1, "中": 2, "底": 3, "末": 3}.get(words[-1:], 0)
     return Moment(year=year, year_ago=ago, portion=third)
 
 
-@_rule(r"(?P<third>年初|年底|年末)")
+@_rule(r"(?P<third>年初|年底|年末|[上下]半年)")
 def _this_year(match: re.Match[str], now: datetime) -> Moment:
-    return Moment(year_ago=0, portion=1 if match["third"] == "年初" else 3)
+    return Moment(year_ago=0, portion={"年初": 1, "上半年": 4, "下半年": 5}.get(match["third"], 3))
 
 
 @_rule("(?:" + _YEAR + "的?)?" + _MONTH + "(?:的?" + _DAY + "|" + _THIRD + ")?" + f"(?:的?{_PART})?")
@@ -191,7 +192,7 @@ def _named_day(match: re.Match[str], now: datetime) -> Moment:
     return Moment(unit="day", ago=DAYS_AGO[day], part=part)
 
 
-@_rule(f"(?P<number>{_NUMBER}|半){_UNIT}(?:以|之)?前(?P<today>的今天)?")
+@_rule(f"(?<!\\d)(?P<number>\\d{{1,3}}|[一二三四五六七八九十百两]{{1,4}}|半){_UNIT}(?:以|之)?前(?P<today>的今天)?")
 def _ago(match: re.Match[str], now: datetime) -> Moment:
     unit = UNITS[match["unit"][-1]]
     if match["number"] == "半":

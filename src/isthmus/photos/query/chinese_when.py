@@ -57,10 +57,11 @@ def _at(text: str, start: int, now: datetime, settings: Settings) -> Iterator[Fo
     yield from _from(text, start, start, "", now, settings)
 
 
-def _one(text: str, at: int, now: datetime) -> tuple[int, Moment] | None:
+def _one(text: str, at: int, now: datetime, bare: bool = False) -> tuple[int, Moment] | None:
+    """A moment; `bare`: a number that follows another may be a year without 年."""
     if months := _BARE_MONTHS.match(text, at):
         return months.end(), Moment(month=number(months["a"]))
-    if years := _BARE_YEARS.match(text, at) or _YEAR.match(text, at):
+    if years := _BARE_YEARS.match(text, at) or (bare and _YEAR.match(text, at)):
         return years.end(), Moment(year=int(years["a"]))
     if match := re.compile("现在|如今").match(text, at):
         return match.end(), Moment(unit="day")
@@ -75,13 +76,13 @@ def _from(text: str, start: int, at: int, lead: str, now: datetime, settings: Se
     if moment.year and text[at:end].isdecimal() and moment.year > now.year + 1:
         yield Doubt(at, end, "that year is to come", blocks=True)
         return
-    if (to := _TO.match(text, end)) and (last := _one(text, to.end(), now)):
+    if (to := _TO.match(text, end)) and (last := _one(text, to.end(), now, bare=True)):
         time = ranges.between(moment, last[1], now, settings)
         if time is not None:
             yield Found(start, _tail(text, last[0]), time, core=(at, last[0]))
             return
     moments, stop = [moment], end
-    while (joint := _AND.match(text, stop)) and (more := _one(text, joint.end(), now)):
+    while (joint := _AND.match(text, stop)) and (more := _one(text, joint.end(), now, bare=True)):
         if ranges.sort(more[1]) != ranges.sort(moment) or more[1].part:
             break
         moments.append(more[1])
@@ -106,7 +107,8 @@ def _from(text: str, start: int, at: int, lead: str, now: datetime, settings: Se
         if (time := ranges.one_side("since", moment, now, settings)) is not None:
             yield Found(start, end, time, core=(at, end))
         return
-    yield _point(text, start, at, end, moment, now, settings)
+    if not text[at:end].isdecimal():
+        yield _point(text, start, at, end, moment, now, settings)
 
 
 def _point(

@@ -18,7 +18,7 @@ _KINDS: tuple[tuple[PhotoKind, str], ...] = (
     ("document", rf"(?<![a-z])(?:scanned documents?|scanned {PHOTO}|documents?|scans)(?! (?:camera|folder|bag|case|shredder))(?![a-z])"),
     ("selfie", r"(?<![a-z])(?<!taking a )(?<!taking )(?<!take a )(?:selfies?)(?! (?:sticks?|museum|spot|ring))(?![a-z])"),
     ("raw", rf"(?<![a-z])(?:raw (?:{PHOTO}|files?)|\.?dng(?: files?)?|in raw(?: format)?|raws)(?![a-z])"),
-    ("animation", rf"(?<![a-z])(?:gifs?|animated {PHOTO}|animations?)(?! (?:studio|film|movie))(?![a-z])"),
+    ("animation", rf"(?<![a-z])(?:(?:animated )?gifs?|animated {PHOTO}|animations?)(?! (?:studio|film|movie))(?![a-z])"),
     ("video", r"(?:视频|录像|短片|影片)(?!会议|通话|游戏|聊天|电话|机|厅|网站)"),
     ("screenshot", r"(?:手机|屏幕|电脑)?(?:截图|截屏|屏幕快照)"),
     ("panorama", r"全景(?:照片|图片|照|图)?(?!天窗|餐厅|玻璃|窗|房)"),
@@ -71,7 +71,7 @@ _COUNTS_HAN = tuple(
 _SORTS: tuple[tuple[str, str], ...] = (
     ("newest", rf"(?<![a-z])(?:the )?(?:newest|latest|most recent)(?= (?:{PHOTO}|videos?|selfies?|screenshots?|{_N.replace('?P<n>', '?:')})(?![a-z]))|(?:newest|latest|most recent|recent)(?: ones)? first(?![a-z])|(?:newest|latest|most recent)$"
      r"|(?:sort(?:ed)? )?(?:by )?(?:date )?(?:from )?(?:new(?:est)? to old(?:est)?|descending)|in reverse chronological order|(?:the )?last(?= (?:\d+|two|three|four|five|six|ten|twenty) (?:photo|picture|pic|image|shot|video|selfie|screenshot)s?(?![a-z]))"
-     r"|最[新近](?:的(?=照片|相片|图|视频|自拍|截图|\d|[一二三四五六七八九十两]+[张个幅条段])|的?(?:放在?|排在?)?(?:最?前面?|优先|排前|在前)|的$|(?=\d+张|[一二三四五六七八九十两]+张))|从新到旧|由新到旧|(?:按|以)?(?:时间|日期)?(?:倒序|降序|逆序)(?:排列|排序)?"),
+     r"|最新(?:的(?=照片|相片|图|视频|自拍|截图)|的?(?:放在?|排在?)?(?:最?前面?|优先|排前|在前)|的$)|最[新近]的?(?=(?:\d+|[一二三四五六七八九十两]+)[张个幅条段](?!月|星|礼|小))|从新到旧|由新到旧|(?:按|以)?(?:时间|日期)?(?:倒序|降序|逆序)(?:排列|排序)?"),
     ("oldest", rf"(?<![a-z])(?:the )?(?:oldest|earliest)(?= (?:{PHOTO}|videos?|selfies?|screenshots?|{_N.replace('?P<n>', '?:')})(?![a-z]))|(?:oldest|earliest)(?: ones)? first(?![a-z])|(?:oldest|earliest)$"
      r"|(?:sort(?:ed)? )?(?:by )?(?:date )?(?:from )?old(?:est)? to new(?:est)?|in chronological order|(?:sort(?:ed)?|order(?:ed)?) by (?:date|time)(?: taken)?|by date$"
      r"|最早的?(?:放在?|排在?|排)?(?:最?前面?|优先|在前)?(?:的(?=照片|视频))?|最[老旧]的(?=照片|相片|图|视频|$)|从旧到新|由旧到新|(?:按|以)(?:照|拍摄)?(?:时间|日期)(?:顺序|升序|先后)?(?:排列|排序|排)?|时间顺序"),
@@ -116,10 +116,12 @@ def find_counts(text: str) -> Iterator[Found]:
     for pattern in _COUNTS_HAN:
         for match in pattern.finditer(text):
             number = han_number(match["n"])
-            one = match["n"] == "一" and match.start("n") == match.start()
-            if not 1 <= number <= 1000 or one:
+            before = text[match.start() : match.start("n")]
+            if not 1 <= number <= 1000 or (match["n"] == "一" and not before):
                 continue
-            yield Found(match.start("n"), match.end(), Count(number), rank=2)
+            # Of 最新的10张 the order is for its own rule.
+            start = match.start("n" if re.match("最?[近新早佳好]", before) else 0)
+            yield Found(start, match.end(), Count(number), rank=2)
 
 
 def find_sorts(text: str) -> Iterator[Found]:

@@ -71,7 +71,7 @@ def _regions_and_cities(extra: dict[tuple[str, str], list[str]]) -> list[list[st
         seen.add(key)
         han = [name for name in city["alternatenames"] if HAN.fullmatch(name)]
         han += [short for name in han if HAN.fullmatch(short := SUFFIX.sub("", name))]
-        zh = next((name for name in added if HAN.fullmatch(name)), min(han, key=len, default=""))
+        zh = next((name for name in added if HAN.fullmatch(name)), _best_han(han))
         rows.append(
             ["P", f"{region}.{city['geonameid']}", city["name"], zh, f"{city['latitude']:.4f}",
              f"{city['longitude']:.4f}", str(city["population"]), _joined([city["name"], *han, *added])]
@@ -90,10 +90,15 @@ def _regions_and_cities(extra: dict[tuple[str, str], list[str]]) -> list[list[st
         han = [other for other in others.split("|") if HAN.fullmatch(other)]
         han += [short for name in han if HAN.fullmatch(short := re.sub(r"(?<=..)(?:省|市|县|府|.{1,3}自治区)$", "", name))]
         en = states.get(code) or next((n for n in added if n.isascii()), "").title() or ENGLISH_TAIL.sub("", name)
-        zh = next((name for name in added if HAN.fullmatch(name)), min(han, key=len, default=""))
+        zh = next((name for name in added if HAN.fullmatch(name)), _best_han(han))
         names = [name, en, *latin, *han, *added]
         rows.append(["R", code, en, zh, "", "", str(people[code]), _joined(names)])
     return rows
+
+
+def _best_han(names: list[str]) -> str:
+    """The name to show: one that also stands with 市 after it, in simple characters, short."""
+    return min(names, key=lambda name: (name + "市" not in names, fold(name) != name, len(name), name), default="")
 
 
 def _joined(names: list[str]) -> str:

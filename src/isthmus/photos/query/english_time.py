@@ -38,7 +38,7 @@ _SEASON = r"(?P<season>spring|summer|autumn|fall|winter)(?:time)?"
 _FESTIVAL = r"(?P<festival>" + "|".join(sorted(map(re.escape, FESTIVALS), key=len, reverse=True)) + ")"
 _WEEKDAY = r"(?P<weekday>(?:mon|tues?|wednes|thurs|fri|satur|sun)day)"
 _WHICH = r"(?:the )?(?P<which>last|past|previous|this|current|next|this past|this year's|last year's|next year's)"
-_PORTION = r"(?:the )?(?:(?P<portion>early|mid|late|beginning|start|middle|end)(?: of|-| in)?(?: the)? )?"
+_PORTION = r"(?:the )?(?:(?P<portion>early|mid|late|beginning|start|middle|end|first half|second half)(?: of|-| in)?(?: the)? )?"
 _NUMBER = r"(?P<number>\d{1,3}|a couple of|couple of|a dozen|" + "|".join(
     sorted((n for n in NUMBERS if " " not in n), key=len, reverse=True)
 ) + ")"
@@ -95,7 +95,8 @@ def _year(words: str, now: datetime) -> int | None:
 
 def _portion(match: re.Match[str]) -> int:
     word = _get(match, "portion")
-    return {"early": 1, "beginning": 1, "start": 1, "mid": 2, "middle": 2, "late": 3, "end": 3}.get(word, 0)
+    return {"early": 1, "beginning": 1, "start": 1, "mid": 2, "middle": 2, "late": 3, "end": 3,
+            "first half": 4, "second half": 5}.get(word, 0)  # fmt: skip
 
 
 def _which(match: re.Match[str]) -> Which:
@@ -219,6 +220,8 @@ def _of_last_year(match: re.Match[str], now: datetime, settings: Settings) -> Mo
 @_rule(_WHICH + " " + _UNIT)
 def _last_unit(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
     unit: Unit = match["unit"]  # type: ignore[assignment]
+    if unit == "day" and _which(match) == "this":
+        return Moment(month=now.month, day=now.day)
     if match["which"] in ("past", "this past") and unit in ("week", "month", "year"):
         return Moment(unit=unit, ago=1, rolling=True)
     portion = {"early": 1, "beginning of": 1, "late": 3, "end of": 3}.get(_get(match, "portion"), 0)

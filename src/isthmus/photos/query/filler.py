@@ -16,14 +16,14 @@ START = re.compile(
     r"|those(?![a-z])|these(?![a-z])|(?:a|an|one) (?=(?:photo|picture|pic|image)s?(?![a-z]))|best (?=(?:photo|picture|pic|image)s?(?![a-z]))"
     rf"|{_PHOTOS}(?![a-z])(?:'s)?(?: that| which)?(?: (?:i|we|you|she|he) (?:have |had )?(?:took|taken|made|shot))?(?: i| we)?(?: have)?(?: were| was| are)?"
     r"(?: taken| shot| made)?(?: of| showing| containing| featuring| where| with| from)?(?![a-z])"
-    r"|(?:of|from|with) (?=(?:the|a|my|our)? ?$)|(?:taken|shot|made)(?![a-z])"
+    r"|(?:of|from|with) (?=(?:the|a|my|our)? ?$)|taken(?![a-z])"
     r"|(?:请|麻烦)?(?:帮我|给我|替我|帮忙)?(?:找一?找|找出|找到|找|查找|查一?下|查看|查|搜索|搜一?下|搜|看一?看|看下|显示|展示|列出|翻出)(?!到的)(?:一下|出来?)?"
-    r"|(?:请|麻烦)(?:给我|帮我)?|给我看?看?|帮我|我们?(?:想|要)(?:要|看一?看?|找一?找?)?|想(?:看|找)看?|(?:只|就)?要(?!塞)|只看|只|有没有|有哪些"
+    r"|(?:请|麻烦)(?![给帮让])|(?:请|麻烦)?(?:给|帮|让)我(?:看一?看?)?|我们?(?:想|要)(?:要|看一?看?|找一?找?)?|想(?:看|找)看?|(?:只|就)?要(?!塞)|只看|只|有没有|有哪些"
     r"|(?:所有|全部|一些|几张|一张|一幅|一段|一个|那些|那张|这些|某张|随便|任意)的?|(?:我们?|咱们?)(?:家的?|的)?(?=在|去|和|跟|与|拍|$|的)|我的?(?=照片|相片|图片|视频|自拍|截图)"
     rf"|(?:拍摄?|照|录|摄)(?:过|下来?|到)?的|{PHOTO_HAN}(?!书|墙|钉|案)(?:们|里|中|上)?)"
 )
 END = re.compile(
-    rf"(?:(?<![a-z])(?:photo|picture|pic|image|photograph|snapshot)s?(?: please)?|(?<![a-z])(?:please|thanks|thank you|only|ones?)|(?:(?:(?:我们?|你|他|她)?(?:拍摄?|照|录|摄)(?:过|下来?|到|了)?)?的)?(?:照片|相片|图片|图像|影像)(?:吗|呢|吧)?|的(?:图|相|照|画面)"
+    rf"(?:(?<![a-z])(?<!\ba )(?<!\ban )(?<!\bthe )(?<!\bhis )(?<!\bher )(?<!\bmy )(?<!\bthis )(?<!\btheir )(?:photo|picture|pic|image|photograph|snapshot)s?(?: please)?|(?<![a-z])(?:please|thanks|thank you|only|ones?)|(?:(?:(?:我们?|你|他|她)?(?:拍摄?|照|录|摄)(?:过|下来?|到|了)?)?的)?(?:照片|相片|图片|图像|影像)(?:吗|呢|吧)?|的(?:图|相|照|画面)"
     r"|(?:(?:我们?|你|他|她)?(?:拍摄?|照|录|摄)(?:过|下来?|到|了)?的)|(?:吗|呢|吧|谢谢)|(?:所有|全部)的?)$"
 )
 LEADING = re.compile(
@@ -32,7 +32,7 @@ LEADING = re.compile(
     r"|[^\w\s\"“「『《'‘«#$€£%@&])"
 )
 TRAILING = re.compile(
-    r"(?:(?<![a-z'-])(?:and|or|of|in|on|at|with|from|by|the|a|an|but|that|which|where|when|taken|shot|made|were|was|is|are|my|our|for|to|during|near|around|while|some|all|it|as|i took|we took|photographed)"
+    r"(?:(?<![a-z'-])(?:and|or|of|in|on|at|with|from|by|the|a|an|but|that|which|where|when|taken|were|was|is|are|my|our|for|to|during|near|around|while|some|all|it|as|i took|we took|photographed)"
     r"|(?<!目)的|(?<![温暖平柔饱缓共调])和|跟(?<!高跟)|(?<![参])与|及|或者?|以及|并且?|但是?|(?<![没持拥])有|(?<![自])在|(?<![但])是|了|拍摄?|(?<!自)拍的|[^\w\s\"”」』》'’»!%°)）])$"
 )
 

@@ -9,13 +9,14 @@ from math import sqrt
 from isthmus.photos.query.fold import plain
 from isthmus.photos.query.model import Place
 
+CITY_STATES = frozenset({"CN.22", "CN.23", "CN.28", "CN.33", "SG", "HK", "MO", "MC", "VA", "GI"})
+"""Where the city and what is around it are one: the four municipalities of China, Singapore, Hong Kong, ..."""
+
 LONGEST = 6
 """Words in the longest name that is looked for."""
 
 LONGEST_HAN = 12
 """Characters in the longest Chinese name."""
-
-KINDS: dict[str, tuple[int, str]] = {"C": (0, "country"), "R": (1, "region"), "P": (2, "city")}
 
 
 class Gazetteer:
@@ -34,12 +35,19 @@ class Gazetteer:
     def find(self, folded: str, language: str = "en") -> tuple[Place, ...]:
         """The places of that name (as `fold` gives it), the most populous first.
 
-        A city and the region or country around it that bear one name are one place where the city is most of it:
-        then the larger is given.
+        A city comes before the region around it that bears its name if a fifth of the region lives there: "Kyoto" is
+        the city, "Quebec" the province. Where the two are one (Beijing, Singapore) only the larger is given.
         """
         found = [self._place(self._lines[n], language) for n in self._by_name.get(plain(folded), ())]
         found.sort(key=lambda place: (-place.population, place.code))
-        return tuple(place for place in found if not any(_is_most_of(place, other) for other in found))
+        found = [place for place in found if not any(_is_one(place, outer) for outer in found)]
+        found.sort(key=lambda place: place.kind == "region" and any(_is_heart(inner, place) for inner in found))
+        return tuple(found)
+
+    def cities(self, folded: str, language: str = "en") -> tuple[Place, ...]:
+        """Only those that have a centre, for a distance to be counted from; the most populous first."""
+        found = [self._place(self._lines[n], language) for n in self._by_name.get(plain(folded), ())]
+        return tuple(sorted((p for p in found if p.radius_km), key=lambda place: (-place.population, place.code)))
 
 
 
@@ -65,8 +73,13 @@ def contains(outer: Place, inner: Place) -> bool:
     return outer.kind != "city" and inner.code.startswith(outer.code + ".")
 
 
-def _is_most_of(inner: Place, outer: Place) -> bool:
-    return contains(outer, inner) and 2 * inner.population > outer.population
+def _is_heart(inner: Place, outer: Place) -> bool:
+    return inner.kind == "city" and contains(outer, inner) and 5 * inner.population > outer.population
+
+
+def _is_one(inner: Place, outer: Place) -> bool:
+    most = 2 * inner.population > outer.population
+    return contains(outer, inner) and (outer.code in CITY_STATES or (outer.kind == "country" and most))
 
 
 @cache

@@ -31,7 +31,7 @@ class Moment:
     of what comes every year or week.
 
     `ago` counts `unit`s back from now (0 this one, negative to come); `rolling` means the last `ago` units up to now.
-    `year_ago` is a year said relatively. `portion` is 1 early, 2 middle, 3 late. `part` are hours of the day. `week_ago` places a weekday in a week.
+    `year_ago` is a year said relatively. `portion` is 1 early, 2 middle, 3 late, 4 and 5 the halves. `part` are hours of the day. `week_ago` places a weekday in a week.
     """
 
     year: int | None = None
@@ -151,6 +151,10 @@ def _portion(days: tuple[date, date], portion: int) -> tuple[date, date]:
     start, end = days
     if not portion:
         return days
+    if portion > 3:
+        months = (end.year - start.year) * 12 + end.month - start.month
+        middle = add_months(start, months // 2)
+        return (start, middle) if portion == 4 else (middle, end)
     length = (end - start).days
     if length <= 31:
         cuts = [start, start + timedelta(days=length if length < 20 else 10), start + timedelta(days=20), end]

@@ -55,7 +55,7 @@ _PHOTO_WORD = re.compile(r"\s*(?:的)?\s*(?:photos?|pictures?|pics?|images?|shot
 _PHOTO_BEFORE = re.compile(r"(?:photos?|pictures?|pics?|images?|shots?|照片|,|，)\s*$")
 
 
-def find_names(text: str, sentence: str, vocabulary: Vocabulary) -> Iterator[Found | Doubt]:
+def find_names(text: str, sentence: str, vocabulary: Vocabulary) -> Iterator[Found]:
     """Known names, the longest first; "Rex or Anna" is one condition that either satisfies."""
     by_name: dict[str, list[str]] = {}
     for entry in vocabulary.names:
@@ -71,7 +71,6 @@ def find_names(text: str, sentence: str, vocabulary: Vocabulary) -> Iterator[Fou
     while n < len(matches):
         start, end, names = matches[n]
         if sentence[start:end].islower() and text[start:end] in WORDS and not _BEFORE_NAME.search(text[:start]):
-            yield Doubt(start, end, "a name only with a capital or after “with”")
             n += 1
             continue
         any_of = list(names)

@@ -51,7 +51,7 @@ def parse(
             _cover(covered, denial.whole)
     filler: list[Span] = []
     for segment in _segments(text, covered, filler):
-        chips.append(_left_over(segment, sentence, text, language))
+        chips += _left_over(segment, sentence, text, language, filler)
     if len(sentence) > LONGEST:
         chips.append(Chip(Words(sentence[LONGEST:].strip()), ((LONGEST, len(sentence)),), "…"))
         doubts.append(Doubt(LONGEST, len(sentence), f"only the first {LONGEST} characters are read"))
@@ -84,19 +84,19 @@ def _conditions(
     covered = bytearray(len(text) + 1)
     for hit in _choose(hits):
         _cover(covered, (hit.start, hit.end))
-    hits += places.find(text, sentence, lambda at: _is_taken(covered, at, hits))
+    hits += places.find(text, sentence, lambda at, strong: _is_taken(covered, at, strong, hits))
     chosen = _choose(hits)
     founds = [hit for hit in chosen if isinstance(hit, Found)]
     doubts = [hit for hit in hits if isinstance(hit, Doubt)]
     return founds, doubts
 
 
-def _is_taken(covered: bytearray, at: int, hits: list[Found | Doubt]) -> bool:
+def _is_taken(covered: bytearray, at: int, strong: bool, hits: list[Found | Doubt]) -> bool:
     if at >= len(covered) or not covered[at]:
         return False
-    # A name may also be a place: "in Paris" is the city, though Paris is in the library. Both are weighed later.
+    # A name may also be a place: "in Paris" is the city though Paris is in the library, "with Paris" is not.
     over = [hit for hit in hits if hit.start <= at < hit.end and isinstance(hit, Found)]
-    return not over or not all(isinstance(hit.value, Names) and hit.start == at for hit in over)
+    return not (strong and over and all(isinstance(hit.value, Names) and hit.start == at for hit in over))
 
 
 def _choose(hits: list[Found | Doubt]) -> list[Found | Doubt]:
@@ -179,13 +179,16 @@ def _trimmed(text: str, gap: Span, filler: list[Span], covered: bytearray) -> Sp
     return start, end
 
 
-def _left_over(segment: Span, sentence: str, text: str, language: Language) -> Chip:
+def _left_over(segment: Span, sentence: str, text: str, language: Language, filler: list[Span]) -> list[Chip]:
+    """Words, and the text in the picture that stands without quotes after "that says"."""
     start, end = segment
     says = conditions.UNQUOTED.search(text, start, end)
-    if says and (words := sentence[says.end() : end].strip()) and says.start() == start:
-        return Chip(Text(words), (segment,), label_of(Text(words), language))
+    if says and (read := sentence[says.end() : end].strip()):
+        chip = Chip(Text(read), ((says.start(), end),), label_of(Text(read), language))
+        before = _trimmed(text, (start, says.start()), filler, bytearray(len(text)))
+        return [*_left_over(before, sentence, text, language, filler), chip] if before[1] > before[0] else [chip]
     words = " ".join(sentence[start:end].split())
-    return Chip(Words(words), (segment,), words)
+    return [Chip(Words(words), (segment,), words)]
 
 
 def _unsure(doubts: list[Doubt], chips: list[Chip], sentence: str) -> tuple[Unsure, ...]:

@@ -39,7 +39,7 @@ COMMON_HAN = frozenset(
 _COMPOUNDS = {
     "brussels": "sprout", "boston": "terrier|cream|fern", "panama": "hat", "peking": "duck|opera", "jersey": "cow|shore",
     "china": "plate|cup|doll|cabinet|shop|teapot|set|bowl|vase|ware|dish|figurine|rose|tea", "bermuda": "shorts|grass",
-    "turkey": "sandwich|leg|dinner|breast|burger|vulture|roast|soup|meat|on a plate", "new york": "cheesecake|style|strip|yankees|times",
+    "turkey": "sandwich|leg|dinner|breast|burger|vulture|roast|soup|meat", "new york": "cheesecake|style|strip|yankees|times",
     "hamburg": "steak", "bengal": "cat|tiger", "philadelphia": "cheese|cream|roll", "vienna": "sausage", "moscow": "mule",
     "bombay": "sapphire|mix", "california": "roll|poppy|poppies", "canada": "goose|geese|dry", "jerusalem": "artichoke",
     "manila": "envelope", "buffalo": "wing|sauce", "singapore": "sling|noodles", "dalmatia": "n", "siberia": "n",

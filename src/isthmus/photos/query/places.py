@@ -46,7 +46,7 @@ class Named:
     places: tuple[Place, ...]
 
 
-def find(text: str, sentence: str, taken: Callable[[int], bool]) -> Iterator[Found | Doubt]:
+def find(text: str, sentence: str, taken: Callable[[int, bool], bool]) -> Iterator[Found | Doubt]:
     """Places in `text`, the folded `sentence`; `taken` says whether a character is understood as something else."""
     for match in _WORD.finditer(text):
         if not is_han(match[0][0]):
@@ -56,7 +56,7 @@ def find(text: str, sentence: str, taken: Callable[[int], bool]) -> Iterator[Fou
             yield from _chinese(text, start)
 
 
-def _english(text: str, sentence: str, start: int, taken: Callable[[int], bool]) -> Iterator[Found | Doubt]:
+def _english(text: str, sentence: str, start: int, taken: Callable[[int, bool], bool]) -> Iterator[Found | Doubt]:
     lead = _LEAD.match(text, start)
     if lead:
         yield from _english_at(text, sentence, start, lead, taken)
@@ -64,14 +64,14 @@ def _english(text: str, sentence: str, start: int, taken: Callable[[int], bool])
 
 
 def _english_at(
-    text: str, sentence: str, start: int, lead: re.Match[str] | None, taken: Callable[[int], bool]
+    text: str, sentence: str, start: int, lead: re.Match[str] | None, taken: Callable[[int, bool], bool]
 ) -> Iterator[Found | Doubt]:
     at = lead.end() if lead else start
     named = _named(text, at)
     is_strong = lead is not None and not lead["weak"]
     if named is None:
         word = re.compile(r"[A-Z][\w'’-]+(?: (?:[A-Z][\w'’-]+))*").match(sentence, at)
-        if lead and (is_strong or lead["weak"] in ("from",)) and word and not _shouts(sentence) and not taken(at):
+        if lead and (is_strong or lead["weak"] in ("from",)) and word and not _shouts(sentence) and not taken(at, False):
             yield Doubt(at, word.end(), "not in the gazetteer")
         return
     reason = _is_no_place(text, sentence, named, lead, taken)
@@ -83,7 +83,7 @@ def _english_at(
     any_of = [places[0]]
     names = [named]
     while (joint := _JOINT.match(text, end)) and (more := _named(text, joint.end())):
-        if _is_no_place(text, sentence, more, lead, taken) or taken(more.start):
+        if _is_no_place(text, sentence, more, lead, taken):
             break
         others, end = _in_container(text, more)
         any_of.append(others[0])
@@ -93,6 +93,8 @@ def _english_at(
     radius = _radius(lead)
     is_word = named.name in COMMON and not sentence[at].isupper()
     note = f"“{sentence[named.start:named.end]}” is also a word" if is_word else ""
+    if radius is not None and len(names) == 1 and (centred := _centred(places, named.name, "en")):
+        places, any_of = centred, [centred[0]]
     found = _found(start, end, any_of, places if len(names) == 1 else (), radius, note, core=(at, end))
     # "of Paris" says less for the city than "in Paris": a name of the library may win there.
     yield replace(found, weight=end - at if lead and lead["weak"] else 0)
@@ -125,15 +127,15 @@ def _named(text: str, at: int) -> Named | None:
 
 
 def _is_no_place(
-    text: str, sentence: str, named: Named, lead: re.Match[str] | None, taken: Callable[[int], bool]
+    text: str, sentence: str, named: Named, lead: re.Match[str] | None, taken: Callable[[int, bool], bool]
 ) -> str:
     """Why a name is no place here: "" it is one, "word" it is a plain word, else a reason to report."""
-    if taken(named.start):
+    if taken(named.start, lead is not None and not lead["weak"]):
         return "word"
     best, name = named.places[0], named.name
-    if COMPOUND.match(text, named.start):
-        return "part of a longer name"
     capital = sentence[named.start].isupper() and not _shouts(sentence)
+    if COMPOUND.match(text, named.start):
+        return "part of a longer name" if capital else "word"
     strong = lead is not None and not lead["weak"]
     size = best.population if best.kind == "city" else VERY_BIG
     if not capital:
@@ -147,10 +149,12 @@ def _is_no_place(
         return "" if size >= least else "word"
     if not lead and sentence[max(0, named.start - 1) : named.start] not in ("", " ", ",", "，", "(", "。", "、"):
         return "word"
-    if (_CAPITALISED.match(sentence, named.end) and not taken(named.end + 1) and not _named(text, named.end + 1)) or (
+    if (_CAPITALISED.match(sentence, named.end) and not taken(named.end + 1, False) and not _named(text, named.end + 1)) or (
         not lead and _follows_a_name(sentence, named.start, taken)
     ):
         return "part of a longer name"
+    if lead is None and name in COMMON - STILL_PLACES and not sentence[: named.start].strip():
+        return "word"  # any word begins a sentence with a capital
     if lead is None and (name in COMMON or len(name) < 3) and not _container_follows(text, named):
         return "a place only after a word like “in”"
     if lead and lead["weak"] in ("of", "over", "through", "to") and name in COMMON and name not in STILL_PLACES:
@@ -162,9 +166,9 @@ def _is_no_place(
     return ""
 
 
-def _follows_a_name(sentence: str, start: int, taken: Callable[[int], bool]) -> bool:
+def _follows_a_name(sentence: str, start: int, taken: Callable[[int, bool], bool]) -> bool:
     before = re.search(r"(?P<word>[A-Z][\w'’]+) $", sentence[:start])
-    return before is not None and before.start() > 0 and not taken(before.start())
+    return before is not None and before.start() > 0 and not taken(before.start(), False)
 
 
 def _shouts(sentence: str) -> bool:
@@ -190,6 +194,14 @@ def _in_container(text: str, named: Named) -> tuple[tuple[Place, ...], int]:
             if inside:
                 return inside, outer.end
     return named.places, named.end
+
+
+def _centred(places: tuple[Place, ...], name: str, language: str) -> tuple[Place, ...]:
+    """ "near Beijing" is counted from the city, though "in Beijing" is all of the municipality."""
+    if places[0].radius_km is not None:
+        return ()
+    cities = gazetteer().cities(name, language)
+    return tuple(city for city in cities if contains(places[0], city))
 
 
 def _radius(lead: re.Match[str] | None) -> float | None:
@@ -262,7 +274,7 @@ def _chinese_at(text: str, start: int, at: int, lead: str) -> Iterator[Found | D
     if tail := _TAIL_HAN.match(text, end):
         core_end = end = tail.end()
     distance = _RADIUS_HAN.match(text, end)
-    if distance and (lead or text[end] not in "0123456789"):
+    if distance:
         from isthmus.photos.query.chinese_time import number
 
         radius = float(number(distance["n"])) * (0.5 if distance["u"] == "里" else 1.0)
@@ -273,6 +285,8 @@ def _chinese_at(text: str, start: int, at: int, lead: str) -> Iterator[Found | D
         return
     elif lead == "靠近":
         radius = 0.0
+    if radius is not None and len(any_of) == 1 and (centred := _centred(places, named.name, "zh")):
+        places, any_of = centred, [centred[0]]
     yield _found(start, end, any_of, places if len(any_of) == 1 else (), radius, "", core=(at, core_end))
 
 
