@@ -40,7 +40,8 @@ VOCABULARY = Vocabulary(
         Name("May"), Name("Will"), Name("Mary"), Name("Mary Ann"),
     ),
     cameras=(
-        Camera("Canon", "EOS R5"), Camera("Apple", "iPhone 12"), Camera("FUJIFILM", "X100V"), Camera("SONY", "ILCE-7M4"),
+        Camera("Canon", "EOS R5"), Camera("Apple", "iPhone 12"), Camera("FUJIFILM", "X100V"),
+        Camera("SONY", "ILCE-7M4"),
     ),
 )  # fmt: skip
 SENTENCES = Path(__file__).parent / "sentences"

@@ -2,8 +2,10 @@
 
 >>> from datetime import datetime
 >>> query = parse("red car in Paris last summer, no people", datetime(2024, 7, 17))
->>> [chip.label for chip in query.chips], query.vector_text, query.negative
-(['red car', 'Paris (within 29.2 km)', '2023-06-01 to 2023-08-31', 'people'], 'red car', ('people',))
+>>> [chip.label for chip in query.chips]
+['red car', 'Paris (within 29.2 km)', '2023-06-01 to 2023-08-31', 'people']
+>>> query.vector_text, query.negative
+('red car', ('people',))
 """
 
 from isthmus.photos.query.edit import as_words, inverted, with_alternative, with_value, without
@@ -13,6 +15,19 @@ from isthmus.photos.query.parse import parse
 from isthmus.photos.query.serial import from_json, to_json
 
 __all__ = [
-    "Camera", "Chip", "Name", "Query", "Settings", "Vocabulary", "as_words", "explain", "from_json", "inverted", "parse",
-    "to_json", "with_alternative", "with_value", "without",
-]  # fmt: skip
+    "Camera",
+    "Chip",
+    "Name",
+    "Query",
+    "Settings",
+    "Vocabulary",
+    "as_words",
+    "explain",
+    "from_json",
+    "inverted",
+    "parse",
+    "to_json",
+    "with_alternative",
+    "with_value",
+    "without",
+]

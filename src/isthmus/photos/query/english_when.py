@@ -7,17 +7,20 @@ from datetime import datetime, timedelta
 from isthmus.photos.query import ranges
 from isthmus.photos.query.english_time import AMBIGUOUS_MONTHS, PARTS, WEEKDAYS, points
 from isthmus.photos.query.found import Doubt, Found
-from isthmus.photos.query.moments import Moment, NoSuchDate, resolve, with_part
 from isthmus.photos.query.model import Alternative, Interval, Settings, Time
+from isthmus.photos.query.moments import Moment, NoSuchDate, resolve, with_part
 
 _START = re.compile(r"(?<![a-z0-9'])[a-z0-9']")
 _LEAD = re.compile(
-    r"(?:(?:taken|shot|made|dated|captured|back) )?(?P<lead>in|on|at|during|over|of|from|around|for|every|each|throughout)"
-    r" (?:the (?!year|last|past|previous|early|mid|late|end|begin|\d\ds|19|20|(?:four|fif|six|seven|eigh|nine|twen|thir)\w*ties)"
+    r"(?:(?:taken|shot|made|dated|captured|back) )?(?P<lead>in|on|at|during|over|of|from|around"
+    r"|for|every|each|throughout)"
+    r" (?:the (?!year|last|past|previous|early|mid|late|end|begin|\d\ds|19|20|(?:four|fif|six"
+    r"|seven|eigh|nine|twen|thir)\w*ties)"
     r"(?:(?:month|year|day|night|summer holidays|holidays|season) of )?)?"
 )
 _SIDE = re.compile(
-    r"(?:(?:taken|shot|from|ever|any time|dated|all) )?(?P<side>since|after|before|until|till|up to|later than|earlier than"
+    r"(?:(?:taken|shot|from|ever|any time|dated|all) )?(?P<side>since|after|before|until|till"
+    r"|up to|later than|earlier than|older than|newer than|more recent than"
     r"|prior to|not before|from)(?: the)? "
 )
 _FROM = re.compile(r"(?:(?:taken|shot|in|dated) )?(?:from|between|in between) (?:the )?")
@@ -25,30 +28,50 @@ _TO = re.compile(r",? ?(?:to|until|till|through|thru|and|up to|-) ?(?:the )?")
 _TO_BARE = re.compile(r" ?(?:to|until|till|through|thru|-) ?(?:the )?")
 _AND = re.compile(r",? (?:and|or) (?:in |on |at |the )?|, ?")
 _ONWARDS = re.compile(r" (?:onwards?|on|forward)(?![a-z])")
-_BARE_DAY = re.compile(r"(?P<day>\d{1,2})(?:st|nd|rd|th)?(?= ?(?:to|until|through|and|-) ?(?:the )?\d{1,2}(?:st|nd|rd|th)?[ -][a-z])")
+_BARE_DAY = re.compile(
+    r"(?P<day>\d{1,2})(?:st|nd|rd|th)?(?= ?(?:to|until|through|and|-) ?(?:the )?\d{1,2}(?:st|nd|rd|th)?[ -][a-z])"
+)
 _DAY_OF_WEEK = re.compile(
-    r"(?:(?P<lead>on|at|over|during|every|each)(?: the)? )?(?:(?P<day>(?:mon|tues|wednes|thurs|fri|satur|sun)day)(?P<s>s)?"
+    r"(?:(?P<lead>on|at|over|during|every|each|from)(?: the)? )?(?:(?P<day>(?:mon|tues|wednes"
+    r"|thurs|fri|satur|sun)day)(?P<s>s)?"
     r"|(?P<other>weekend|weekday)(?P<s2>s)?)(?: (?P<part>morning|afternoon|evening|night)s?)?(?![a-z])"
 )
 _PART = re.compile(
-    r"(?:(?:early |late )?(?:in|at|during|on)(?: the| every)? |by )(?P<part>(?:early |late )?(?:morning|afternoon|evening|night|noon|midday"
-    r"|midnight|lunchtime)s?)(?![a-z])(?! (?:market|club|sky|bus|train|tea|gown|dress))|(?P<many>mornings|evenings|afternoons)(?![a-z])"
+    r"(?:(?:early |late )?(?:in|at|during|on)(?: the| every)? |by )(?P<part>(?:early |late )?(?:morning"
+    r"|afternoon|evening|night|noon|midday"
+    r"|midnight|lunchtime)s?)(?![a-z])(?! (?:market|club|sky|bus|train|tea|gown|dress))|(?P<many>mornings"
+    r"|evenings|afternoons)(?![a-z])"
     r"|late at (?P<late>night)(?![a-z])"
 )
-_PART_OF = re.compile(r"(?:(?:on|in|during) )?(?:the )?(?P<part>(?:early |late )?(?:morning|afternoon|evening|night)) of (?:the )?")
+_PART_OF = re.compile(
+    r"(?:(?:on|in|during) )?(?:the )?(?P<part>(?:early |late )?(?:morning|afternoon|evening|night)) of (?:the )?"
+)
 _PART_AFTER = re.compile(r" (?P<part>morning|afternoon|evening|night)(?![a-z])")
+# "Christmas tree": what is in the picture, not when it was taken.
+_FESTIVE = re.compile(
+    r" (?:trees?|lights?|markets?|cards?|decorations?|ornaments?|cookies|stockings?|wreaths?"
+    r"|carols?|eggs?|bunny|bunnies|pumpkins?|costumes?|jumpers?"
+    r"|sweaters?|presents?|gifts?|cake|pudding|balls?|star|hat|island|lily|lilies|candy)(?![a-z])"
+)
 _CLOCK = r"(?P<{0}>\d{{1,2}})(?::(?P<{0}m>\d\d))? ?(?P<{0}h>[ap]\.?m\.?|o'clock)?"
 _TIME = re.compile(
-    r"(?P<how>at|around|after|before|since) " + _CLOCK.format("a") + r"(?![\w:/])|between " + _CLOCK.format("c") + r" and "
-    + _CLOCK.format("b") + r"(?![\w:/])"
+    r"(?P<how>at|around|after|before|since) "
+    + _CLOCK.format("a")
+    + r"(?![\w:/])|between "
+    + _CLOCK.format("c")
+    + r" and "
+    + _CLOCK.format("b")
+    + r"(?![\w:/])"
 )
 # What makes a number with four digits something else than a year.
 _NO_YEAR_AFTER = re.compile(
-    r"\s*(?:px|pixels?|m|km|mm|cm|kg|g|ml|mah|meters?|metres?|miles?|feet|ft|people|dollars|euros|pieces|steps|years|rpm|hz|w)(?![a-z])"
+    r"\s*(?:px|pixels?|m|km|mm|cm|kg|g|ml|mah|meters?|metres?|miles?|feet|ft|people|dollars"
+    r"|euros|pieces|steps|years|rpm|hz|w)(?![a-z])"
     r"|\s*[$€£%°x×]|\s+(?:[a-z]+ )?(?:street|st\.|avenue|road|lane)(?![a-z])"
 )
 _NO_YEAR_BEFORE = re.compile(
-    r"(?:room|route|highway|number|no\.?|bus|flight|gate|page|model|chapter|iso|windows|office|peugeot|bmw|porsche|apartment|unit|version|[#$€£x×.,/])\s*$"
+    r"(?:room|route|highway|number|no\.?|bus|flight|gate|page|model|chapter|iso|windows|office"
+    r"|peugeot|bmw|porsche|apartment|unit|version|[#$€£x×.,/])\s*$"
 )
 
 
@@ -63,7 +86,7 @@ def find(text: str, sentence: str, now: datetime, settings: Settings) -> Iterato
 
 
 def _at(text: str, sentence: str, start: int, now: datetime, settings: Settings) -> Iterator[Found | Doubt]:
-    yield from _weekday(text, start)
+    yield from _weekday(text, start, now, settings)
     yield from _clock(text, start)
     if part := _PART.match(text, start):
         words = part["part"] or part["many"] or part["late"]
@@ -125,6 +148,7 @@ def _one_side(
         end = onwards.end()
     sides: dict[str, ranges.Side] = {
         "since": "since", "from": "since", "not before": "since", "after": "after", "later than": "after",
+        "newer than": "after", "more recent than": "after", "older than": "before",
         "before": "before", "earlier than": "before", "prior to": "before",
     }  # fmt: skip
     if (time := ranges.one_side(sides.get(word, "until"), point[1], now, settings)) is not None:
@@ -142,8 +166,10 @@ def _point(
         if reason != "word":
             yield Doubt(at, end, reason)
         return
+    if not lead and moment.festival and not moment.has_year and _FESTIVE.match(text, end):
+        return
     moments = [moment]
-    while (joint := _AND.match(text, end)) and (more := points(text, joint.end(), now, settings)):
+    while len(moments) < 12 and (joint := _AND.match(text, end)) and (more := points(text, joint.end(), now, settings)):
         sorts = {ranges.sort(m) for m in [*moments, more[1]]}
         if len(sorts) > 1 or moment.part or more[1].part:
             break
@@ -196,19 +222,24 @@ def _is_no_time(text: str, sentence: str, start: int, end: int, moment: Moment, 
     return ""
 
 
-def _weekday(text: str, start: int) -> Iterator[Found]:
+def _weekday(text: str, start: int, now: datetime, settings: Settings) -> Iterator[Found]:
     match = _DAY_OF_WEEK.match(text, start)
     if not match:
         return
     is_plain = not match["lead"] and not match["s"] and not match["s2"] and not match["part"]
-    if is_plain:
+    if is_plain or (match["lead"] == "from" and (match["other"] or match["s"] or match["part"])):
         return
     if match["other"] == "weekend":
         days: tuple[int, ...] = (5, 6)
     else:
         days = (0, 1, 2, 3, 4) if match["other"] else (WEEKDAYS.index(match["day"]),)
     end = match.end()
-    while more := re.compile(r",? (?:and |or )(?:on )?(?P<day>(?:mon|tues|wednes|thurs|fri|satur|sun)day)s?(?![a-z])").match(text, end):
+    if match["lead"] == "from":
+        yield Found(start, end, resolve(Moment(weekday=days[0], which="last"), now, settings))
+        return
+    while more := re.compile(
+        r",? (?:and |or )(?:on )?(?P<day>(?:mon|tues|wednes|thurs|fri|satur|sun)day)s?(?![a-z])"
+    ).match(text, end):
         days, end = (*days, WEEKDAYS.index(more["day"])), more.end()
     yield Found(start, end, Time(weekdays=days, hours=PARTS[match["part"]] if match["part"] else ()))
 

@@ -73,9 +73,13 @@ def explain(query: Query, language: Language | None = None) -> str:
 def _part(chip: Chip, language: Language) -> str:
     zh, label = language == "zh", label_of(chip.value, language)
     lead = {
-        "time": ("time: ", "时间："), "place": ("place: ", "地点："), "name": ("with ", "有："), "camera": ("camera: ", "相机："),
-        "kind": ("kind: ", "类型："), "text": ("text: ", "文字："), "words": ("", ""),
-    }.get(chip.kind, ("", ""))[zh]  # fmt: skip
+        "time": ("time: ", "时间："),
+        "place": ("place: ", "地点："),
+        "name": ("with ", "有："),
+        "camera": ("camera: ", "相机："),
+        "kind": ("kind: ", "类型："),
+        "text": ("text: ", "文字："),
+    }.get(chip.kind, ("", ""))[zh]
     if chip.negative:
         return f"不含 {lead}{label}" if zh else f"not {lead}{label}"
     return lead + label
@@ -95,16 +99,24 @@ def _time(time: Time, zh: bool) -> str:
         names = [FESTIVALS[name].chinese if zh else FESTIVALS[name].english for name in time.festivals]
         parts.append(f"每年{'、'.join(names)}" if zh else f"every {', '.join(names)}")
     if time.months:
-        parts.append(f"每年 {_runs(time.months)} 月" if zh else f"every {', '.join(_MONTHS[m - 1] for m in time.months)}")
+        parts.append(
+            f"每年 {_runs(time.months)} 月" if zh else f"every {', '.join(_MONTHS[m - 1] for m in time.months)}"
+        )
     if time.days:
         first, last = time.days[0], time.days[-1]
         if len(time.days) > 2:
-            parts.append(f"每年 {_day(first, zh)}至{_day(last, zh)}" if zh else f"every {_day(first, zh)} to {_day(last, zh)}")
+            parts.append(
+                f"每年 {_day(first, zh)}至{_day(last, zh)}" if zh else f"every {_day(first, zh)} to {_day(last, zh)}"
+            )
         else:
             days = ("、" if zh else ", ").join(_day(day, zh) for day in time.days)
             parts.append(f"每年 {days}" if zh else f"every {days}")
     if time.weekdays:
-        parts.append("周" + "、".join("一二三四五六日"[d] for d in time.weekdays) if zh else ", ".join(_DAYS[d] for d in time.weekdays))
+        parts.append(
+            "周" + "、".join("一二三四五六日"[d] for d in time.weekdays)
+            if zh
+            else ", ".join(_DAYS[d] for d in time.weekdays)
+        )
     if time.hours:
         # A night is two ranges of hours that meet at midnight.
         first_hour, last_hour = time.hours[0][0], time.hours[-1][1]

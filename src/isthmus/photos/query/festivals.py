@@ -37,7 +37,8 @@ def lunar(year: int, month: int, day: int) -> date | None:
     from borax.calendars.lunardate import InvalidLunarDateError, LunarDate
 
     try:
-        return LunarDate(year, month, day).to_solar_date()
+        found: date = LunarDate(year, month, day).to_solar_date()
+        return found
     except InvalidLunarDateError:
         return None
 

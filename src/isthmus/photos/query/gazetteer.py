@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from math import sqrt
 
@@ -48,8 +48,6 @@ class Gazetteer:
         found = [self._place(self._lines[n], language) for n in self._by_name.get(plain(folded), ())]
         return tuple(sorted((p for p in found if p.radius_km), key=lambda place: (-place.population, place.code)))
 
-
-
     @staticmethod
     def _place(line: str, language: str) -> Place:
         letter, code, english, chinese, latitude, longitude, population, _ = line.split("\t")
@@ -85,6 +83,17 @@ def _is_one(inner: Place, outer: Place) -> bool:
 def gazetteer() -> Gazetteer:
     packed = files("isthmus.photos.query").joinpath("places.tsv.gz").read_bytes()
     return Gazetteer(gzip.decompress(packed).decode().splitlines())
+
+
+@lru_cache(2048)
+def places_named(folded: str, language: str) -> tuple[Place, ...]:
+    """`Gazetteer.find`, remembered: the rules ask for one name several times."""
+    return gazetteer().find(folded, language)
+
+
+@lru_cache(256)
+def cities_named(folded: str, language: str) -> tuple[Place, ...]:
+    return gazetteer().cities(folded, language)
 
 
 def candidates(folded: str, start: int, ends: list[int]) -> Iterator[tuple[int, str]]:

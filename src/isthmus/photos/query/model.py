@@ -179,9 +179,7 @@ class Query:
     @property
     def negative(self) -> tuple[str, ...]:
         """What the picture should not show."""
-        return tuple(
-            chip.value.text for chip in self.chips if chip.negative and isinstance(chip.value, Words)
-        )
+        return tuple(chip.value.text for chip in self.chips if chip.negative and isinstance(chip.value, Words))
 
     @property
     def vector_text(self) -> str:

@@ -27,11 +27,12 @@ class NoSuchDate(Exception):
 
 @dataclass(frozen=True)
 class Moment:
-    """What was said; fields not said are empty. `which` is last, this or next
-    of what comes every year or week.
+    """What was said; fields not said are empty.
 
-    `ago` counts `unit`s back from now (0 this one, negative to come); `rolling` means the last `ago` units up to now.
-    `year_ago` is a year said relatively. `portion` is 1 early, 2 middle, 3 late, 4 and 5 the halves. `part` are hours of the day. `week_ago` places a weekday in a week.
+    `which` is last, this or next of what comes every year or week; `which_back` counts further back. `ago` counts
+    `unit`s back from now (0 this one, negative to come); `rolling` means the last `ago` units up to now. `year_ago` is
+    a year said relatively. `portion` is 1 early, 2 middle, 3 late, 4 and 5 the halves. `part` are hours of the day.
+    `week_ago` places a weekday in a week. `lunar` is month and day of the Chinese calendar.
     """
 
     year: int | None = None
@@ -89,8 +90,8 @@ def _resolve(moment: Moment, now: datetime, settings: Settings) -> Time:
     if moment.unit:
         return _days(*_portion(_unit(moment, today, settings), moment.portion))
     if moment.decade is not None:
-        year = moment.decade
-        return _days(*_portion((date(year, 1, 1), date(year + 10, 1, 1)), moment.portion))
+        first = moment.decade
+        return _days(*_portion((date(first, 1, 1), date(first + 10, 1, 1)), moment.portion))
     year = moment.year if moment.year_ago is None else today.year - moment.year_ago
     if moment.weekday is not None:
         return _weekday(moment, today, settings)

@@ -8,22 +8,39 @@ from isthmus.photos.query.found import Found
 from isthmus.photos.query.model import Span
 
 _TRIGGER = re.compile(
-    r"(?<![a-z0-9'-])(?:(?:and |but )?(?:with no|without|having no)|(?:but |and )?not(?! only| (?:too|so) )(?: have| having| containing| including| showing| any)?|no(?!\.|t| (?:parking|smoking|entry|entrance|trespassing|swimming|exit|man's|matter|doubt|longer|fishing|diving|stopping|cycling|photography)(?![a-z]))"
-    r"|except(?: for)?|excluding|exclude|other than|anything but|leaving out|leave out|(?:i )?(?:don't|do not) (?:want|show|include)(?: me| to see)?|doesn't (?:have|show|contain)|don't (?:have|show|contain)|rather than|instead of)(?![a-z'])"
+    r"(?<![a-z0-9'-])(?:(?:and |but )?(?:with no|without|having no)|(?:but |and )?not(?! only"
+    r"| (?:too|so) )(?: have| having| containing| including| showing| any)?|no(?!\.|t| (?:parking"
+    r"|smoking|entry|entrance|trespassing|swimming|exit|man's|matter|doubt|longer|fishing|diving"
+    r"|stopping|cycling|photography)(?![a-z]))"
+    r"|except(?: for)?|excluding|exclude|other than|anything but|leaving out|leave out|(?:i )?(?:don't"
+    r"|do not) (?:want|show|include)(?: me| to see)?|doesn't (?:have|show|contain)|don't (?:have"
+    r"|show|contain)|rather than|instead of)(?![a-z'])"
     r"|(?<![\w.)-])-(?=[a-z\u4e00-\u9fff])"
-    r"|没有|没(?!关系|错|收|落)|(?:请)?不要有?(?!脸|紧)|不想要|不带|不包?含|不包括|除了|除去|排除|去掉|不是|并非|不在|别要|(?<![有虚])无(?!人机|锡|花|极|线|论|敌|限|聊|轨|名|所|尾|尘|边|框|影|法|题|为)|(?<![是绝])非(?!洲|常|凡|主流|得|遗|典|诚|裔|典型|黑)"
-    r"|(?:(?<=^)|(?<=[,、\s的要拍]))不(?!丹|错|锈|同|倒|好意|久|少|二|动|知|过|可|得|会|能|用|想|夜|见|在|是|带|含|要|包|老|明|断|一样|止|太)(?=\w)"
+    r"|没有|没(?!关系|错|收|落)|(?:请)?不要有?(?!脸|紧)|不想要|不带|不包?含|不包括|除了|除去"
+    r"|排除|去掉|不是|并非|不在|别要|(?<![有虚])无(?!人机|锡|花|极|线|论|敌|限|聊|轨|名|所"
+    r"|尾|尘|边|框|影|法|题|为)|(?<![是绝])非(?!洲|常|凡|主流|得|遗|典|诚|裔|典型|黑)"
+    r"|(?:(?<=^)|(?<=[,、\s的要拍]))不(?!丹|错|锈|同|倒|好意|久|少|二|动|知|过|可|得|会|能"
+    r"|用|想|夜|见|在|是|带|含|要|包|老|明|断|一样|止|太)(?=\w)"
 )
-_NOBODY = re.compile(r"(?<![a-z])(?:nobody|no one|no-one)(?: (?:in it|on it|there|else))?(?![a-z])|(?<![a-z])(?P<bare>un(?:peopled|populated))(?![a-z])|空无一(?=人)")
+_NOBODY = re.compile(
+    r"(?<![a-z])(?:nobody|no one|no-one)(?: (?:in it|on it|there|else))?(?![a-z])|(?<![a-z])(?P<bare>un(?:peopled"
+    r"|populated))(?![a-z])|空无一(?=人)"
+)
 _SKIP = re.compile(
-    r"(?:(?:any|the|a|an|my|our|those|these|photos?|pictures?|pics?|images?|ones?|of|with|in it|from|taken|shot|made|is|are|was|were|being)(?![a-z'])|任何|拍到|出现|包含|有|照到|那些|拍的?(?=在|于)|是(?!否))\s*"
+    r"(?:(?:any|the|a|an|my|our|those|these|photos?|pictures?|pics?|images?|ones?|of|with|in it"
+    r"|from|taken|shot|made|is|are|was|were|being)(?![a-z'])|任何|拍到|出现|包含|有|照到|那些"
+    r"|拍的?(?=在|于)|是(?!否))\s*"
 )
 _JOINT = re.compile(
-    r"\s*(?:,? (?:or|and|nor)(?: also)?(?: (?:no|not|without))?(?![a-z])|,(?= (?:or|nor)?)|/|和(?!服|尚|平)|或者?|、|跟|与|以及|,?也?(?:没有|不要|不带))\s*(?:any |the |a |an )?"
+    r"\s*(?:,? (?:or|and|nor)(?: also)?(?: (?:no|not|without))?(?![a-z])|,(?= (?:or|nor)?)"
+    r"|/|和(?!服|尚|平)|或者?|、|跟|与|以及|,?也?(?:没有|不要|不带))\s*(?:any |the |a |an )?"
 )
 _STOP = re.compile(
-    r"[,.;!?，。；！？()（）\"“”「」]|\s(?:but|with|in|on|at|from|near|by|during|of|to|for|that|which|who|where|when|while|taken|behind|under|before|after|since|inside|outside|around|over|against|into|next|and|or|without|not|no|except|sorted|newest|oldest|please)(?![a-z'])"
-    r"|\s(?:photos?|pictures?|pics?|images?)(?![a-z])|的(?!士|哥)|没有|不要|(?:和|或者?|、|跟|与|以及)(?!服|尚|平)|(?:以|之)外|时候"
+    r"[,.;!?，。；！？()（）\"“”「」]|\s(?:but|with|in|on|at|from|near|by|during|of|to|for"
+    r"|that|which|who|where|when|while|taken|behind|under|before|after|since|inside|outside"
+    r"|around|over|against|into|next|and|or|without|not|no|except|sorted|newest|oldest|please)(?![a-z'])"
+    r"|\s(?:photos?|pictures?|pics?|images?)(?![a-z])|的(?!士|哥)|没有|不要|(?:和|或者?|、"
+    r"|跟|与|以及)(?!服|尚|平)|(?:以|之)外|时候"
 )
 _OUTSIDE = re.compile(r"(?:(?:以|之)?外)的?|在外")
 _ARTICLE = re.compile(r"(?:any |the |a |an |my |our |some |very |too )+")
@@ -57,13 +74,19 @@ def _deny(text: str, founds: list[Found], start: int, at: int) -> tuple[list[Fou
     joint_end = at
     while True:
         at = _skip(text, joint_end, founds)
-        target = next((n for n, found in enumerate(founds) if found.start <= at < found.end or found.start == joint_end), None)
+        target = next(
+            (n for n, found in enumerate(founds) if found.start <= at < found.end or found.start == joint_end), None
+        )
         if target is not None and not founds[target].negative:
             found = founds[target]
             end = found.end
             if outside := _OUTSIDE.match(text, end):
                 end = outside.end()
-            founds = [*founds[:target], replace(found, start=min(start, found.start), end=end, negative=True), *founds[target + 1 :]]
+            founds = [
+                *founds[:target],
+                replace(found, start=min(start, found.start), end=end, negative=True),
+                *founds[target + 1 :],
+            ]
         else:
             words = _words(text, at, founds)
             if words is None:
@@ -76,9 +99,12 @@ def _deny(text: str, founds: list[Found], start: int, at: int) -> tuple[list[Fou
         if not joint or joint.end() >= len(text):
             break
         following = next((f for f in founds if f.start <= joint.end() < f.end), None)
-        if following is not None and (following.negative or type(following.value) is not type(founds[target].value if target is not None else None)):
+        if following is not None and (
+            following.negative
+            or type(following.value) is not type(founds[target].value if target is not None else None)
+        ):
             break
-        if following is None and (target is not None or "," in joint[0] and not re.search("or|nor|没|不", joint[0])):
+        if following is None and (target is not None or ("," in joint[0] and not re.search("or|nor|没|不", joint[0]))):
             break
         start, joint_end = end, joint.end()
     return founds, denied
@@ -109,4 +135,3 @@ def _words(text: str, at: int, founds: list[Found]) -> Span | None:
 
 def _covered(at: int, founds: list[Found]) -> bool:
     return any(found.start <= at < found.end for found in founds)
-

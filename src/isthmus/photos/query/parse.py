@@ -2,7 +2,16 @@
 
 from datetime import datetime
 
-from isthmus.photos.query import chinese_when, conditions, english_when, names, negation, places
+from isthmus.photos.query import (
+    cameras,
+    chinese_when,
+    chinese_where,
+    conditions,
+    english_when,
+    english_where,
+    names,
+    negation,
+)
 from isthmus.photos.query.explain import label_of
 from isthmus.photos.query.filler import END, LEADING, START, TRAILING, is_filler
 from isthmus.photos.query.fold import fold, is_han
@@ -38,7 +47,7 @@ def parse(
     language = language_of(sentence)
     founds, doubts = _conditions(text, sentence[:LONGEST], now, vocabulary, settings)
     founds, denied = negation.apply(text, founds)
-    chips = [_chip(found, sentence, language) for found in founds]
+    chips = [_chip(found, language) for found in founds]
     covered = bytearray(len(sentence))
     for found in founds:
         _cover(covered, (found.start, found.end))
@@ -74,17 +83,18 @@ def _conditions(
     """What was understood, in order and without overlaps, and what looked like it and was not."""
     hits: list[Found | Doubt] = []
     hits += conditions.find_texts(text, sentence)
-    hits += names.find_names(text, sentence, vocabulary)
+    hits += names.find(text, sentence, vocabulary)
     hits += english_when.find(text, sentence, now, settings)
-    hits += chinese_when.find(text, sentence, now, settings)
-    hits += names.find_cameras(text, sentence, vocabulary)
+    hits += chinese_when.find(text, now, settings)
+    hits += cameras.find(text, vocabulary)
     hits += conditions.find_kinds(text)
     hits += conditions.find_counts(text)
     hits += conditions.find_sorts(text)
     covered = bytearray(len(text) + 1)
     for hit in _choose(hits):
         _cover(covered, (hit.start, hit.end))
-    hits += places.find(text, sentence, lambda at, strong: _is_taken(covered, at, strong, hits))
+    hits += chinese_where.find(text)
+    hits += english_where.find(text, sentence, lambda at, strong: _is_taken(covered, at, strong, hits))
     chosen = _choose(hits)
     founds = [hit for hit in chosen if isinstance(hit, Found)]
     doubts = [hit for hit in hits if isinstance(hit, Doubt)]
@@ -116,7 +126,7 @@ def _strength(hit: Found | Doubt) -> tuple[int, int, bool, bool, int]:
     return 0, hit.end - hit.start, False, False, -hit.start
 
 
-def _chip(found: Found, sentence: str, language: Language) -> Chip:
+def _chip(found: Found, language: Language) -> Chip:
     return Chip(
         found.value, ((found.start, found.end),), label_of(found.value, language), found.negative,
         found.keep_words and not found.negative, found.note, found.alternatives,
@@ -133,7 +143,7 @@ def _segments(text: str, covered: bytearray, filler: list[Span]) -> list[Span]:
             _cover(covered, (gap[0], end))
             at = end
             continue
-        begun = begun or not is_filler(text[slice(*_trimmed(text, gap, [], covered))])
+        begun = begun or not is_filler(text[slice(*_trimmed(text, gap, []))])
         at = gap[1]
     last = True
     kept: list[Span] = []
@@ -144,7 +154,7 @@ def _segments(text: str, covered: bytearray, filler: list[Span]) -> list[Span]:
             end = start + match.start()
             while end > start and text[end - 1].isspace():
                 end -= 1
-        trimmed = _trimmed(text, (start, end), filler, covered)
+        trimmed = _trimmed(text, (start, end), filler)
         if is_filler(text[slice(*trimmed)]):
             filler.append(trimmed)
         else:
@@ -154,7 +164,7 @@ def _segments(text: str, covered: bytearray, filler: list[Span]) -> list[Span]:
     return list(reversed(kept))
 
 
-def _trimmed(text: str, gap: Span, filler: list[Span], covered: bytearray) -> Span:
+def _trimmed(text: str, gap: Span, filler: list[Span]) -> Span:
     """`gap` without the joints at its ends: "and", "with", 的."""
     start, end = gap
     while start < end:
@@ -185,7 +195,7 @@ def _left_over(segment: Span, sentence: str, text: str, language: Language, fill
     says = conditions.UNQUOTED.search(text, start, end)
     if says and (read := sentence[says.end() : end].strip()):
         chip = Chip(Text(read), ((says.start(), end),), label_of(Text(read), language))
-        before = _trimmed(text, (start, says.start()), filler, bytearray(len(text)))
+        before = _trimmed(text, (start, says.start()), filler)
         return [*_left_over(before, sentence, text, language, filler), chip] if before[1] > before[0] else [chip]
     words = " ".join(sentence[start:end].split())
     return [Chip(Words(words), (segment,), words)]
@@ -239,4 +249,3 @@ def _next_gap(text: str, covered: bytearray, at: int) -> Span | None:
     while end < len(text) and not covered[end]:
         end += 1
     return at, end
-

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from isthmus.photos.query.moments import SEASONS, Moment, NoSuchDate, resolve, span
 from isthmus.photos.query.model import Interval, Settings, Time
+from isthmus.photos.query.moments import SEASONS, Moment, NoSuchDate, resolve, span
 
 Side = Literal["since", "after", "before", "until"]
 

@@ -10,10 +10,26 @@ from isthmus.photos.query import model
 from isthmus.photos.query.model import Query
 
 _VERSION = 1
-_TYPES = {cls.__name__: cls for cls in (
-    model.Interval, model.Time, model.Place, model.Places, model.Names, model.Camera, model.Kind, model.Text, model.Count,
-    model.Sort, model.Words, model.Alternative, model.Chip, model.Unsure, model.Query,
-)}  # fmt: skip
+_TYPES = {
+    cls.__name__: cls
+    for cls in (
+        model.Interval,
+        model.Time,
+        model.Place,
+        model.Places,
+        model.Names,
+        model.Camera,
+        model.Kind,
+        model.Text,
+        model.Count,
+        model.Sort,
+        model.Words,
+        model.Alternative,
+        model.Chip,
+        model.Unsure,
+        model.Query,
+    )
+}
 
 
 def to_json(query: Query) -> str:
