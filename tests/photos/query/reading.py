@@ -14,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from isthmus.photos.query import parse
 from isthmus.photos.query.gazetteer import city_radius
 from isthmus.photos.query.model import (
     Camera,
@@ -31,7 +32,6 @@ from isthmus.photos.query.model import (
     Vocabulary,
     Words,
 )
-from isthmus.photos.query.parse import parse
 
 NOW = datetime(2024, 7, 17, 15, 30)  # a Wednesday
 VOCABULARY = Vocabulary(

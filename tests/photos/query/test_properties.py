@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from isthmus.photos.query import as_words, explain, from_json, inverted, parse, to_json, without
 from isthmus.photos.query.model import Query, Settings, Words
-from isthmus.photos.query.parse import LONGEST
+from isthmus.photos.query.sentence import LONGEST
 
 from .reading import NOW, VOCABULARY, tables
 

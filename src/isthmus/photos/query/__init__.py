@@ -8,10 +8,11 @@
 ('red car', ('people',))
 """
 
+from datetime import datetime
+
 from isthmus.photos.query.edit import as_words, inverted, with_alternative, with_value, without
 from isthmus.photos.query.explain import explain
 from isthmus.photos.query.model import Camera, Chip, Name, Query, Settings, Vocabulary
-from isthmus.photos.query.parse import parse
 from isthmus.photos.query.serial import from_json, to_json
 
 __all__ = [
@@ -31,3 +32,19 @@ __all__ = [
     "with_value",
     "without",
 ]
+
+_NO_VOCABULARY, _DEFAULTS = Vocabulary(), Settings()
+
+
+def parse(
+    sentence: str, now: datetime, *, vocabulary: Vocabulary = _NO_VOCABULARY, settings: Settings = _DEFAULTS
+) -> Query:
+    """What `sentence` asks for. Never raises for any text.
+
+    `now` is naive local wall time; "yesterday" is the day before it. `vocabulary` has the names and cameras of the
+    library. The first call compiles the grammar and loads the gazetteer, which takes a few tenths of a second.
+    """
+    # Imported here so that whoever only edits or shows queries does not wait for the grammar.
+    from isthmus.photos.query import sentence as reader
+
+    return reader.read(sentence, now, vocabulary, settings)

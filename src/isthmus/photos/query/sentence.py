@@ -32,17 +32,9 @@ from isthmus.photos.query.model import (
 LONGEST = 1000
 """Characters of a sentence that are read; the rest goes to the vector as it is."""
 
-NO_VOCABULARY, DEFAULTS = Vocabulary(), Settings()
 
-
-def parse(
-    sentence: str, now: datetime, *, vocabulary: Vocabulary = NO_VOCABULARY, settings: Settings = DEFAULTS
-) -> Query:
-    """What `sentence` asks for. Never raises for any text.
-
-    `now` is naive local wall time; "yesterday" is the day before it. `vocabulary` has the names and cameras of the
-    library.
-    """
+def read(sentence: str, now: datetime, vocabulary: Vocabulary, settings: Settings) -> Query:
+    """What `isthmus.photos.query.parse` gives."""
     text = fold(sentence[:LONGEST])
     language = language_of(sentence)
     founds, doubts = _conditions(text, sentence[:LONGEST], now, vocabulary, settings)
