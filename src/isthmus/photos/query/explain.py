@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from isthmus.photos.query.festivals import FESTIVALS
 from isthmus.photos.query.model import (
     Camera,
     Chip,
@@ -96,6 +95,8 @@ def _time(time: Time, zh: bool) -> str:
     if time.intervals:
         parts.append(("、" if zh else ", ").join(_interval(interval, zh) for interval in time.intervals))
     if time.festivals:
+        from isthmus.photos.query.festivals import FESTIVALS  # few queries need it, every import would pay
+
         names = [FESTIVALS[name].chinese if zh else FESTIVALS[name].english for name in time.festivals]
         parts.append(f"每年{'、'.join(names)}" if zh else f"every {', '.join(names)}")
     if time.months:
