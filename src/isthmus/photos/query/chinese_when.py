@@ -12,7 +12,7 @@ from isthmus.photos.query.model import Settings, Time
 from isthmus.photos.query.moments import Moment, NoSuchDate, resolve
 
 _HINT = re.compile(
-    r"[最过现双当那廿初盛仲寒隆暮摄拍年月日号天周星礼末前近春夏秋冬去今昨明大上下这本每从自在到至早中晚凌清傍黄深半午夜正除元圣平感万国劳儿母父妇情复端重七五六十腊农阴阳跨过新独工节八九一二三四两\d]"
+    r"[暑最过现双当那廿初盛仲寒隆暮摄拍年月日号天周星礼末前近春夏秋冬去今昨明大上下这本每从自在到至早中晚凌清傍黄深半午夜正除元圣平感万国劳儿母父妇情复端重七五六十腊农阴阳跨过新独工节八九一二三四两\d]"
 )
 _LEAD = re.compile(r"(?:拍摄于|拍于|摄于|在|于|自|从|每一?年的?|每个|每到|每逢|每)")
 _TO = re.compile(r"\s*(?:直?到|至|-|~)\s*")
@@ -34,7 +34,7 @@ _WEEKDAYS = re.compile(
 )
 # 圣诞树: what is in the picture, not when it was taken.
 _FESTIVE = re.compile(
-    r"[老]?(?:树|老人|帽|礼物|袜|花环|贺?卡|装饰|歌|糖果|彩蛋|上河图|路|广场|大道|鹿|红|花(?!灯)|粽|团|月饼|灯笼|大餐)"
+    r"[老]?(?:树|市场|集市|灯|大餐|晚会|老人|帽|礼物|袜|花环|贺?卡|装饰|歌|糖果|彩蛋|上河图|路|广场|大道|鹿|红|花(?!灯)|粽|团|月饼|灯笼|大餐)"
 )
 _PART = re.compile("(?:在)?(?:一?大)?(?P<part>" + "|".join(PARTS) + r")(?![餐饭霞宴茶班会])(?:的?时候)?")
 _CLOCK = re.compile(

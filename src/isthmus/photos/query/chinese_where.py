@@ -19,7 +19,7 @@ _RADIUS = re.compile(
 _NEAR = re.compile(r"(?:附近|周边|周围|一带|旁边|近郊|郊外)")
 _TAIL = re.compile(
     r"(?:市区|市内|市里|市(?![场长民政集])|省(?![会道])|境内|地区|城里|城区|那边|这边|当地"
-    r"|古城区?|县城|县|州|里面?(?![程氏约昂斯])|本地)"
+    r"|古城区?|县城|县|州|岛(?!国|屿)|里面?(?![程氏约昂斯])|本地)"
 )
 _JOINT = re.compile(r"\s*(?:和|或者?|、|与|跟|以及)\s*(?:在)?")
 
@@ -80,7 +80,7 @@ def _is_no_place(text: str, named: Named, lead: str) -> str:
     best, name, end = named.places[0], named.name, named.end
     with_tail = bool(_TAIL.match(text, end) or _NEAR.match(text, end) or _RADIUS.match(text, end))
     said = bool(lead) and lead not in ("到", "去")
-    if name in COMMON and not (with_tail or said):
+    if name in COMMON and not with_tail and not (said and (best.kind != "city" or best.population >= BIG)):
         return "word"
     big = best.kind != "city" or best.population >= VERY_BIG or (
         best.code.startswith("CN.") and best.population >= BIG

@@ -172,7 +172,7 @@ def find_counts(text: str) -> Iterator[Found]:
     for pattern in _COUNTS:
         for match in pattern.finditer(text):
             number = int(match["n"]) if match["n"].isdigit() else NUMBERS[match["n"]]
-            if not 1 <= number <= 1000:
+            if not 1 <= number <= 1000 or (number > 1 and _is_one_thing(match) and text[: match.start()].strip()):
                 continue
             # Of "five newest videos" the kind and the order are for their own rules.
             order = match.groupdict().get("order") or ""
@@ -189,6 +189,11 @@ def find_counts(text: str) -> Iterator[Found]:
             # Of 最新的10张 the order is for its own rule.
             start = match.start("n" if re.match("最?[近新早佳好]", before) else 0)
             yield Found(start, match.end(), Count(number), rank=2)
+
+
+def _is_one_thing(match: re.Match[str]) -> bool:
+    """ "Windows 95 screenshot": the number does not count what follows it."""
+    return match[0][-1].isalpha() and match.end() != match.end("n") and not match[0].endswith("s")
 
 
 def find_sorts(text: str) -> Iterator[Found]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from isthmus.photos.query import ranges
-from isthmus.photos.query.english_time import AMBIGUOUS_MONTHS, PARTS, WEEKDAYS, points
+from isthmus.photos.query.english_time import AMBIGUOUS_MONTHS, MONTHS, PARTS, WEEKDAYS, points
 from isthmus.photos.query.found import Doubt, Found
 from isthmus.photos.query.model import Alternative, Interval, Settings, Time
 from isthmus.photos.query.moments import Moment, NoSuchDate, resolve, with_part
@@ -53,6 +53,10 @@ _FESTIVE = re.compile(
     r"|carols?|eggs?|bunny|bunnies|pumpkins?|costumes?|jumpers?"
     r"|sweaters?|presents?|gifts?|cake|pudding|balls?|star|hat|island|lily|lilies|candy)(?![a-z])"
 )
+_WEEK_OF = re.compile(r"(?:week|weekend|day|days|morning|evening|night|half|part|rest) $")
+_LIST_OF_MONTHS = re.compile(
+    r"(?:(?:" + "|".join(MONTHS) + r")(?:, |,? and |,? or )){1,11}(?:" + "|".join(MONTHS) + r")(?![a-z])"
+)
 _CLOCK = r"(?P<{0}>\d{{1,2}})(?::(?P<{0}m>\d\d))? ?(?P<{0}h>[ap]\.?m\.?|o'clock)?"
 _TIME = re.compile(
     r"(?P<how>at|around|after|before|since) "
@@ -71,7 +75,7 @@ _NO_YEAR_AFTER = re.compile(
 )
 _NO_YEAR_BEFORE = re.compile(
     r"(?:room|route|highway|number|no\.?|bus|flight|gate|page|model|chapter|iso|windows|office"
-    r"|peugeot|bmw|porsche|apartment|unit|version|[#$€£x×.,/])\s*$"
+    r"|peugeot|bmw|porsche|apartment|unit|version)\s*$|(?:[#$€£×./]|\dx)$"
 )
 
 
@@ -162,7 +166,8 @@ def _point(
     if not point:
         return
     end, moment = point
-    if reason := _is_no_time(text, sentence, at, end, moment, bool(lead)):
+    in_list = _LIST_OF_MONTHS.match(text, at) is not None
+    if reason := _is_no_time(text, sentence, at, end, moment, bool(lead) or in_list):
         if reason != "word":
             yield Doubt(at, end, reason)
         return
@@ -182,7 +187,8 @@ def _point(
     if not moment.part and (part := _PART_AFTER.match(text, end)):
         moment, end = with_part(moment, PARTS[part["part"]]), part.end()
     # "of May" says less for the month than "in May": a name of the library may win there.
-    weight = end - at if lead in ("of", "for", "around", "at") else 0
+    weak = lead in ("of", "for", "around", "at") and not _WEEK_OF.search(text[:start])
+    weight = end - at if weak else 0
     try:
         time = resolve(moment, now, settings)
     except NoSuchDate as error:
@@ -210,6 +216,8 @@ def _is_no_time(text: str, sentence: str, start: int, end: int, moment: Moment, 
     if alone and not moment.portion and moment.season and not lead:
         return "word"
     if alone and not moment.portion and moment.month and words.rstrip(".") in AMBIGUOUS_MONTHS:
+        if not lead and re.match(r" (?:i|you|we|he|she|it|they|there)(?![a-z])", text[end:]):
+            return "word"
         if not lead:
             return "a month only after a word like “in”" if sentence[start].isupper() else "word"
         # "in may" is the month; "of march", "for may" need the capital.

@@ -78,7 +78,7 @@ def _at(
     if after := _AFTER.match(text, end):
         end = after.end()
     radius = _radius(lead)
-    is_word = named.name in COMMON and not sentence[at].isupper()
+    is_word = named.name in COMMON and (not sentence[at].isupper() or (lead is None and not sentence[:at].strip()))
     note = f"“{sentence[named.start : named.end]}” is also a word" if is_word else ""
     if radius is not None and len(names) == 1 and (near := centred(places, named.name, "en")):
         places, any_of = near, [near[0]]
@@ -140,6 +140,8 @@ def _is_no_place(
         _CAPITALISED.match(sentence, named.end) and not taken(named.end + 1, False) and not _named(text, named.end + 1)
     ) or (not lead and _follows_a_name(sentence, named.start, taken)):
         return "part of a longer name" if size >= BIG else "word"
+    if lead is None and name in STILL_PLACES and _stands_alone(sentence, named, taken):
+        return ""
     if lead is None and name in COMMON - STILL_PLACES and not sentence[: named.start].strip():
         return "word"  # any word begins a sentence with a capital
     if lead is None and (name in COMMON or len(name) < 3) and not _container_follows(text, named):
@@ -151,6 +153,13 @@ def _is_no_place(
     if not lead and size < BIG and not _container_follows(text, named):
         return "too small a town to be meant without “in”"
     return ""
+
+
+def _stands_alone(sentence: str, named: Named, taken: Callable[[int, bool], bool]) -> bool:
+    """ "China, 2018": nothing but punctuation and other conditions around it."""
+    before, after = sentence[: named.start].rstrip(), sentence[named.end :].lstrip()
+    open_before = not before or not before[-1].isalnum() or taken(len(before) - 1, False)
+    return open_before and (not after or not after[0].isalnum() or taken(len(sentence) - len(after), False))
 
 
 def _follows_a_name(sentence: str, start: int, taken: Callable[[int, bool], bool]) -> bool:

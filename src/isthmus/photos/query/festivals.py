@@ -103,6 +103,7 @@ FESTIVALS: dict[str, Festival] = {
     "halloween": Festival("Halloween", "万圣节", 1, _fixed(10, 31)),
     "thanksgiving": Festival("Thanksgiving", "感恩节", 1, _nth(11, 3, 4)),
     "labour-day": Festival("May Day", "劳动节", 5, _fixed(5, 1)),
+    "summer-holidays": Festival("China's summer holidays", "暑假", 62, _fixed(7, 1)),
     "childrens-day": Festival("Children's Day", "儿童节", 1, _fixed(6, 1)),
     "national-day": Festival("China's National Day", "国庆节", 7, _fixed(10, 1)),
     "spring-festival": Festival("the Spring Festival", "春节", 8, _lunar(1, 1, -1)),
@@ -152,5 +153,6 @@ CHINESE: dict[str, str] = {
     "大年初一": "lunar-new-years-day", "年初一": "lunar-new-years-day", "元宵节": "lantern-festival",
     "元宵": "lantern-festival", "清明节": "qingming", "清明": "qingming", "端午节": "dragon-boat-festival",
     "端午": "dragon-boat-festival", "七夕节": "qixi", "七夕": "qixi", "中秋节": "mid-autumn-festival",
-    "中秋": "mid-autumn-festival", "重阳节": "double-ninth", "重阳": "double-ninth",
+    "中秋": "mid-autumn-festival", "八月十五": "mid-autumn-festival", "三八妇女节": "womens-day",
+    "暑假": "summer-holidays", "暑期": "summer-holidays", "重阳节": "double-ninth", "重阳": "double-ninth",
 }  # fmt: skip

@@ -9,7 +9,8 @@ _PHOTOS = (
     r"(?! (?:frame|album|booth|book|shoot|wall|studio|editing|exhibition)s?)"
 )
 START = re.compile(
-    r"(?:(?:please|hi|hey|ok|okay)(?![a-z])|(?:can|could|would) you(?: please)?(?![a-z])|i(?:'d"
+    r"(?:(?:please|hi|hey|ok|okay)(?![a-z])|(?:can|could|would) you(?: please)?(?![a-z])|(?:may"
+    r"|can|could) (?:i|we)(?: please)? see(?![a-z])|i(?:'d"
     r"| would) (?:like|love)(?: to (?:see|find))?(?![a-z])"
     r"|i (?:want|need)(?: to (?:see|find))?(?![a-z])|i(?:'m| am) looking for(?![a-z])|show(?: me"
     r"| us)?(?![a-z])|find(?: me| us)?(?![a-z])"
@@ -51,7 +52,7 @@ LEADING = re.compile(
 )
 TRAILING = re.compile(
     r"(?:(?<![a-z'-])(?:and|or|of|in|on|at|with|from|by|the|a|an|but|that|which|where|when"
-    r"|taken|were|was|is|are|my|our|for|to|during|near|around|while|some|all|it|as|i took|we took"
+    r"|taken|were|was|is|are|my|our|for|to|during|near|around|while|some|all|i took|we took"
     r"|photographed)"
     r"|(?<!目)的|(?<![温暖平柔饱缓共调])和|跟(?<!高跟)|(?<![参])与|及|或者?|以及|并且?|但是?"
     r"|(?<![没持拥])有|(?<![自])在|(?<![但])是|了|拍摄?|(?<!自)拍的|[^\w\s\"”」』》'’»!%°)）])$"

@@ -19,6 +19,7 @@ _WORDS = re.compile(
 _BEFORE_NAME = re.compile(
     r"(?:with|of|and|or|without|featuring|showing|including|not|no|except|my|our|by|for)\s+(?:my |our )?$|[&+,]\s*$"
 )
+_PRONOUN = re.compile(r" (?:i|you|we|he|she|it|they|there|not)(?![a-z])")
 _OR = re.compile(r"\s*(?:or|/|或者?|还是)\s*")
 
 
@@ -44,12 +45,18 @@ def find(text: str, sentence: str, vocabulary: Vocabulary) -> Iterator[Found]:
         ):
             n += 1
             continue
+        # "May flowers": any word begins a sentence with a capital, so this one stays in the vector text.
+        first = not text[:start].strip() and _WORDS.fullmatch(text[start:end]) is not None
+        if first and _PRONOUN.match(text, end):
+            n += 1
+            continue
         any_of = list(names)
         while n + 1 < len(matches) and _OR.fullmatch(text[end : matches[n + 1][0]]):
             n += 1
             end = matches[n][1]
             any_of += matches[n][2]
-        yield Found(start, end, Names(tuple(dict.fromkeys(any_of))))
+        note = f"“{sentence[start:end]}” is also a word" if first else ""
+        yield Found(start, end, Names(tuple(dict.fromkeys(any_of))), keep_words=first, note=note)
         n += 1
 
 

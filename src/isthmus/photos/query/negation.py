@@ -12,7 +12,8 @@ _TRIGGER = re.compile(
     r"| (?:too|so) )(?: have| having| containing| including| showing| any)?|no(?!\.|t| (?:parking"
     r"|smoking|entry|entrance|trespassing|swimming|exit|man's|matter|doubt|longer|fishing|diving"
     r"|stopping|cycling|photography)(?![a-z]))"
-    r"|except(?: for)?|excluding|exclude|other than|anything but|leaving out|leave out|(?:i )?(?:don't"
+    r"|except(?: for)?|excluding|exclude|other than|(?:anything|everything|all|nothing) but"
+    r"|leaving out|leave out|(?:i )?(?:don't"
     r"|do not) (?:want|show|include)(?: me| to see)?|doesn't (?:have|show|contain)|don't (?:have"
     r"|show|contain)|rather than|instead of)(?![a-z'])"
     r"|(?<![\w.)-])-(?=[a-z\u4e00-\u9fff])"
@@ -36,12 +37,15 @@ _JOINT = re.compile(
     r"|/|和(?!服|尚|平)|或者?|、|跟|与|以及|,?也?(?:没有|不要|不带))\s*(?:any |the |a |an )?"
 )
 _STOP = re.compile(
-    r"[,.;!?，。；！？()（）\"“”「」]|\s(?:but|with|in|on|at|from|near|by|during|of|to|for"
+    r"[,.;!?，。；！？()（）\"“”「」]|\s(?:but|with|in(?! (?:the (?:background"
+    r"|foreground|way|middle|picture|photo|frame|image|shot)|it|them|view)(?![a-z]))|on|at"
+    r"|from|near|by|during|of|to|for"
     r"|that|which|who|where|when|while|taken|behind|under|before|after|since|inside|outside"
     r"|around|over|against|into|next|and|or|without|not|no|except|sorted|newest|oldest|please)(?![a-z'])"
     r"|\s(?:photos?|pictures?|pics?|images?)(?![a-z])|的(?!士|哥)|没有|不要|(?:和|或者?|、"
     r"|跟|与|以及)(?!服|尚|平)|(?:以|之)外|时候"
 )
+_INSIDE = re.compile(r" in (?:it|them|view|the (?:picture|photo|frame|image|shot))$")
 _OUTSIDE = re.compile(r"(?:(?:以|之)?外)的?|在外")
 _ARTICLE = re.compile(r"(?:any |the |a |an |my |our |some |very |too )+")
 
@@ -128,6 +132,8 @@ def _words(text: str, at: int, founds: list[Found]) -> Span | None:
     end = stop.start() if stop else limit
     if is_han(text[at]) and (space := re.compile(r"\s").search(text, at, end)):
         end = space.start()
+    if inside := _INSIDE.search(text, at, end):
+        end = inside.start()
     while end > at and text[end - 1].isspace():
         end -= 1
     return (at, end) if end > at and any(c.isalnum() for c in text[at:end]) else None

@@ -9,6 +9,7 @@ from isthmus.photos.query import (
     conditions,
     english_when,
     english_where,
+    merge,
     names,
     negation,
 )
@@ -51,13 +52,14 @@ def read(sentence: str, now: datetime, vocabulary: Vocabulary, settings: Setting
             chips.append(Chip(Words(words.strip()), tuple(whole), words.strip(), negative=True))
             _cover(covered, denial.whole)
     filler: list[Span] = []
-    for segment in _segments(text, covered, filler):
+    for segment in _segments(text, covered, filler, doubts):
         chips += _left_over(segment, sentence, text, language, filler)
     if len(sentence) > LONGEST:
         chips.append(Chip(Words(sentence[LONGEST:].strip()), ((LONGEST, len(sentence)),), "…"))
         doubts.append(Doubt(LONGEST, len(sentence), f"only the first {LONGEST} characters are read"))
     chips = [chip for chip in chips if not isinstance(chip.value, Words) or chip.value.text]
     chips.sort(key=lambda chip: chip.spans[0])
+    chips = merge.exclusive(chips, language)
     unsure = _unsure(doubts, chips, sentence)
     return Query(sentence, now, language, tuple(chips), tuple(sorted(filler)), unsure)
 
@@ -125,7 +127,7 @@ def _chip(found: Found, language: Language) -> Chip:
     )  # fmt: skip
 
 
-def _segments(text: str, covered: bytearray, filler: list[Span]) -> list[Span]:
+def _segments(text: str, covered: bytearray, filler: list[Span], doubts: list[Doubt]) -> list[Span]:
     """The spans that are left for the vector; what asks for nothing is added to `filler`."""
     at, begun = 0, False
     while (gap := _next_gap(text, covered, at)) is not None:
@@ -147,7 +149,7 @@ def _segments(text: str, covered: bytearray, filler: list[Span]) -> list[Span]:
             while end > start and text[end - 1].isspace():
                 end -= 1
         trimmed = _trimmed(text, (start, end), filler)
-        if is_filler(text[slice(*trimmed)]):
+        if is_filler(text[slice(*trimmed)]) and not any(d.start < trimmed[1] and trimmed[0] < d.end for d in doubts):
             filler.append(trimmed)
         else:
             kept.append(trimmed)
