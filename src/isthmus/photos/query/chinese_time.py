@@ -7,6 +7,7 @@ from datetime import datetime
 from isthmus.photos.query.festivals import CHINESE as FESTIVALS
 from isthmus.photos.query.model import Settings
 from isthmus.photos.query.moments import Moment, NoSuchDate, Unit
+from isthmus.photos.query.portions import Portion
 from isthmus.photos.query.said import Said
 
 DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
@@ -108,8 +109,17 @@ def _year(said: Said) -> tuple[int | None, int | None]:
     return year, None
 
 
-def _third(said: Said) -> int:
-    return {"初": 1, "上旬": 1, "中旬": 2, "下旬": 3, "底": 3, "末": 3}.get(said["third"], 0)
+PORTIONS: dict[str, Portion] = {
+    "初": "beginning", "上旬": "early", "中旬": "middle", "下旬": "late", "底": "end", "末": "end", "中": "middle",
+    "上半年": "first half", "下半年": "second half",
+    "早": "early", "仲": "middle", "盛": "middle", "隆": "middle", "寒": "middle", "深": "late", "晚": "late",
+    "暮": "late",
+}  # fmt: skip
+
+
+def _third(said: Said) -> Portion:
+    words = said["third"]
+    return PORTIONS.get(words) or PORTIONS.get(words[-1:], "")
 
 
 @_rule(_YEAR)
@@ -118,14 +128,12 @@ def _only_year(said: Said) -> Moment:
     year, ago = _year(said)
     if year is not None and year > said.now.year + 1:
         raise NoSuchDate("that year is to come")
-    words = said["third"]
-    third = {"上半年": 4, "下半年": 5}.get(words) or {"初": 1, "中": 2, "底": 3, "末": 3}.get(words[-1:], 0)
-    return Moment(year=year, year_ago=ago, portion=third)
+    return Moment(year=year, year_ago=ago, portion=_third(said))
 
 
 @_rule(r"(?P<third>年初|年底|年末|[上下]半年)")
 def _this_year(said: Said) -> Moment:
-    return Moment(year_ago=0, portion={"年初": 1, "上半年": 4, "下半年": 5}.get(said["third"], 3))
+    return Moment(year_ago=0, portion=_third(said))
 
 
 @_rule("(?:" + _YEAR + "的?)?" + _MONTH + "(?:的?" + _DAY + "|" + _THIRD + ")?" + f"(?:的?{_PART})?")
@@ -157,7 +165,7 @@ def _day(said: Said) -> Moment:
 @_rule("(?P<relative>[上这]个?)(?P<season>[春夏秋冬])[天季]")
 def _season(said: Said) -> Moment:
     year, ago = _year(said)
-    portion = {"初": 1, "早": 1, "仲": 2, "盛": 2, "隆": 2, "寒": 2, "深": 3, "晚": 3, "暮": 3}.get(said["portion"], 0)
+    portion = PORTIONS.get(said["portion"], "")
     season, relative = SEASONS[said["season"]], said["relative"]
     if relative in ("今", "去"):
         return Moment(season=season, year_ago=0 if relative == "今" else 1)
@@ -245,4 +253,4 @@ def _decade(said: Said) -> Moment:
     first = number(said["decade"])
     if first < 100:
         first += 1900 if "世纪" in said.words or first + 2000 > said.now.year else 2000
-    return Moment(decade=first, portion={"初": 1, "中": 2, "末": 3}.get(said["third"], 0))
+    return Moment(decade=first, portion=_third(said))

@@ -7,6 +7,7 @@ from datetime import datetime
 from isthmus.photos.query.festivals import ENGLISH as FESTIVALS
 from isthmus.photos.query.model import Settings
 from isthmus.photos.query.moments import Moment, NoSuchDate, Unit, Which
+from isthmus.photos.query.portions import Portion
 from isthmus.photos.query.said import Said
 
 MONTHS = (
@@ -25,7 +26,8 @@ PARTS: dict[str, tuple[tuple[int, int], ...]] = {
     "early morning": ((5, 8),), "late morning": ((10, 12),), "morning": ((5, 12),), "mornings": ((5, 12),),
     "noon": ((11, 14),), "midday": ((11, 14),), "lunchtime": ((11, 14),), "early afternoon": ((12, 15),),
     "late afternoon": ((15, 18),), "afternoon": ((12, 18),), "afternoons": ((12, 18),), "evening": ((18, 22),),
-    "evenings": ((18, 22),), "night": ((20, 24), (0, 5)), "nights": ((20, 24), (0, 5)), "midnight": ((23, 24), (0, 1)),
+    "evenings": ((18, 22),), "early evening": ((17, 20),), "late evening": ((20, 23),), "late night": ((22, 24), (0, 4)),
+    "early night": ((20, 23),), "night": ((20, 24), (0, 5)), "nights": ((20, 24), (0, 5)), "midnight": ((23, 24), (0, 1)),
 }  # fmt: skip
 
 # A name of these is a word or a person too: alone it is no month, see `needs_context`.
@@ -43,16 +45,16 @@ _FESTIVAL = r"(?P<festival>" + "|".join(sorted(map(re.escape, FESTIVALS), key=le
 _WEEKDAY = r"(?P<weekday>(?:mon|tues?|wednes|thurs|fri|satur|sun)day)"
 _WHICH = r"(?:the )?(?P<which>last|past|previous|this|current|next|this past|this year's|last year's|next year's)"
 _PORTION = (
-    r"(?:the )?(?:(?P<portion>early|mid|late|beginning|start|middle|end|first half|second half)(?: of"
-    r"|-| in)?(?: the)? )?"
+    r"(?:the )?(?:(?P<portion>early|mid|late|beginning|start|middle|end|first half|second half)"
+    r"(?:-| (?:of |in )?(?:the )?))?"
 )
-_NUMBER = (
+NUMBER = (
     r"(?P<number>\d{1,3}|a couple of|couple of|a dozen|"
     + "|".join(sorted((n for n in NUMBERS if " " not in n), key=len, reverse=True))
     + ")"
 )
 _UNIT = r"(?P<unit>day|week|month|year|decade|weekend)"
-_B, _E = r"(?<![a-z0-9])", r"(?![a-z0-9])"
+_B, _E = r"(?<![a-z0-9_])", r"(?![a-z0-9])"
 
 Build = Callable[[Said], Moment]
 _RULES: list[tuple[re.Pattern[str], Build]] = []
@@ -98,10 +100,19 @@ def _year(words: str, now: datetime) -> int | None:
     return int(words)
 
 
-def _portion(said: Said) -> int:
-    word = said["portion"]
-    return {"early": 1, "beginning": 1, "start": 1, "mid": 2, "middle": 2, "late": 3, "end": 3,
-            "first half": 4, "second half": 5}.get(word, 0)  # fmt: skip
+def _portion(said: Said) -> Portion:
+    words: dict[str, Portion] = {
+        "early": "early",
+        "mid": "middle",
+        "middle": "middle",
+        "late": "late",
+        "beginning": "beginning",
+        "start": "beginning",
+        "end": "end",
+        "first half": "first half",
+        "second half": "second half",
+    }
+    return words.get(said["portion"].removesuffix(" of"), "")
 
 
 def _which(said: Said) -> Which:
@@ -110,6 +121,7 @@ def _which(said: Said) -> Which:
     return words.get(word.split()[0], "this") if word else ""
 
 
+@_rule(r"(?P<year>(?:19|20)\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>[0-2]\d|3[01])")
 @_rule(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})")
 def _iso_day(said: Said) -> Moment:
     return Moment(year=int(said["year"]), month=int(said["month"]), day=int(said["day"]))
@@ -229,11 +241,11 @@ def _last_unit(said: Said) -> Moment:
         return Moment(month=said.now.month, day=said.now.day)
     if said["which"] in ("past", "this past") and unit in ("week", "month", "year"):
         return Moment(unit=unit, ago=1, rolling=True)
-    portion = {"early": 1, "beginning of": 1, "late": 3, "end of": 3}.get(said["portion"], 0)
+    portion = _portion(said)
     return Moment(unit=unit, ago={"last": 1, "next": -1}.get(_which(said), 0), portion=portion)
 
 
-@_rule(_NUMBER + r" (?:years? ago today|(?P<unit>day|week|weekend|month|year|decade)s? ago)")
+@_rule(NUMBER + r" (?:years? ago today|(?P<unit>day|week|weekend|month|year|decade)s? ago)")
 def _ago(said: Said) -> Moment:
     ago = number(said["number"])
     if not said["unit"]:
@@ -248,9 +260,7 @@ def _this_day(said: Said) -> Moment:
     return Moment(year=year, year_ago=1 if said["last"] else None, month=said.now.month, day=said.now.day)
 
 
-@_rule(
-    r"(?:in |within |over |during )?(?:the )?(?:last|past|previous) " + _NUMBER + r" (?P<unit>day|week|month|year)s?"
-)
+@_rule(r"(?:in |within |over |during )?(?:the )?(?:last|past|previous) " + NUMBER + r" (?P<unit>day|week|month|year)s?")
 def _rolling(said: Said) -> Moment:
     unit: Unit = said["unit"]  # type: ignore[assignment]
     return Moment(unit=unit, ago=number(said["number"]), rolling=True)

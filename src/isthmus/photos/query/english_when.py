@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from isthmus.photos.query import ranges
+from isthmus.photos.query import english_recurring, ranges
 from isthmus.photos.query.english_time import AMBIGUOUS_MONTHS, MONTHS, PARTS, WEEKDAYS, points
 from isthmus.photos.query.found import Doubt, Found
 from isthmus.photos.query.model import Alternative, Interval, Settings, Time
@@ -31,18 +31,6 @@ _ONWARDS = re.compile(r" (?:onwards?|on|forward)(?![a-z])")
 _BARE_DAY = re.compile(
     r"(?P<day>\d{1,2})(?:st|nd|rd|th)?(?= ?(?:to|until|through|and|-) ?(?:the )?\d{1,2}(?:st|nd|rd|th)?[ -][a-z])"
 )
-_DAY_OF_WEEK = re.compile(
-    r"(?:(?P<lead>on|at|over|during|every|each|from)(?: the)? )?(?:(?P<day>(?:mon|tues|wednes"
-    r"|thurs|fri|satur|sun)day)(?P<s>s)?"
-    r"|(?P<other>weekend|weekday)(?P<s2>s)?)(?: (?P<part>morning|afternoon|evening|night)s?)?(?![a-z])"
-)
-_PART = re.compile(
-    r"(?:(?:early |late )?(?:in|at|during|on)(?: the| every)? |by )(?P<part>(?:early |late )?(?:morning"
-    r"|afternoon|evening|night|noon|midday"
-    r"|midnight|lunchtime)s?)(?![a-z])(?! (?:market|club|sky|bus|train|tea|gown|dress))|(?P<many>mornings"
-    r"|evenings|afternoons)(?![a-z])"
-    r"|late at (?P<late>night)(?![a-z])"
-)
 _PART_OF = re.compile(
     r"(?:(?:on|in|during) )?(?:the )?(?P<part>(?:early |late )?(?:morning|afternoon|evening|night)) of (?:the )?"
 )
@@ -56,16 +44,6 @@ _FESTIVE = re.compile(
 _WEEK_OF = re.compile(r"(?:week|weekend|day|days|morning|evening|night|half|part|rest) $")
 _LIST_OF_MONTHS = re.compile(
     r"(?:(?:" + "|".join(MONTHS) + r")(?:, |,? and |,? or )){1,11}(?:" + "|".join(MONTHS) + r")(?![a-z])"
-)
-_CLOCK = r"(?P<{0}>\d{{1,2}})(?::(?P<{0}m>\d\d))? ?(?P<{0}h>[ap]\.?m\.?|o'clock)?"
-_TIME = re.compile(
-    r"(?P<how>at|around|after|before|since) "
-    + _CLOCK.format("a")
-    + r"(?![\w:/])|between "
-    + _CLOCK.format("c")
-    + r" and "
-    + _CLOCK.format("b")
-    + r"(?![\w:/])"
 )
 # What makes a number with four digits something else than a year.
 _NO_YEAR_AFTER = re.compile(
@@ -90,12 +68,7 @@ def find(text: str, sentence: str, now: datetime, settings: Settings) -> Iterato
 
 
 def _at(text: str, sentence: str, start: int, now: datetime, settings: Settings) -> Iterator[Found | Doubt]:
-    yield from _weekday(text, start, now, settings)
-    yield from _clock(text, start)
-    if part := _PART.match(text, start):
-        words = part["part"] or part["many"] or part["late"]
-        hours = PARTS.get(words) or PARTS[words.removesuffix("s")]
-        yield Found(start, part.end(), Time(hours=hours))
+    yield from english_recurring.find(text, start, now, settings)
     if part := _PART_OF.match(text, start):
         point = points(text, part.end(), now, settings)
         if point and not _is_no_time(text, sentence, part.end(), point[0], point[1], True):
@@ -228,50 +201,3 @@ def _is_no_time(text: str, sentence: str, start: int, end: int, moment: Moment, 
     ):  # fmt: skip
         return "word"
     return ""
-
-
-def _weekday(text: str, start: int, now: datetime, settings: Settings) -> Iterator[Found]:
-    match = _DAY_OF_WEEK.match(text, start)
-    if not match:
-        return
-    is_plain = not match["lead"] and not match["s"] and not match["s2"] and not match["part"]
-    if is_plain or (match["lead"] == "from" and (match["other"] or match["s"] or match["part"])):
-        return
-    if match["other"] == "weekend":
-        days: tuple[int, ...] = (5, 6)
-    else:
-        days = (0, 1, 2, 3, 4) if match["other"] else (WEEKDAYS.index(match["day"]),)
-    end = match.end()
-    if match["lead"] == "from":
-        yield Found(start, end, resolve(Moment(weekday=days[0], which="last"), now, settings))
-        return
-    while more := re.compile(
-        r",? (?:and |or )(?:on )?(?P<day>(?:mon|tues|wednes|thurs|fri|satur|sun)day)s?(?![a-z])"
-    ).match(text, end):
-        days, end = (*days, WEEKDAYS.index(more["day"])), more.end()
-    yield Found(start, end, Time(weekdays=days, hours=PARTS[match["part"]] if match["part"] else ()))
-
-
-def _clock(text: str, start: int) -> Iterator[Found]:
-    match = _TIME.match(text, start)
-    if not match:
-        return
-    if match["how"]:
-        if not match["ah"] and not match["am"]:
-            return
-        hour = _hour(match["a"], match["ah"] or "")
-        after, before = match["how"] in ("after", "since"), match["how"] == "before"
-        hours = (hour, 24) if after else (0, hour) if before else (hour, hour + 1)
-    else:
-        if not match["bh"] and not match["bm"]:
-            return
-        hours = (_hour(match["c"], match["ch"] or match["bh"] or ""), _hour(match["b"], match["bh"] or ""))
-    if 0 <= hours[0] < hours[1] <= 24:
-        yield Found(start, match.end(), Time(hours=(hours,)))
-
-
-def _hour(number: str, half: str) -> int:
-    hour = int(number)
-    if half.startswith("p"):
-        return hour % 12 + 12 if hour <= 12 else 99
-    return hour % 12 if half.startswith("a") and hour <= 12 else hour

@@ -4,13 +4,13 @@ The grammars of both languages end in a `Moment`: "May" with no year, "last summ
 unresolved while "from May to August 2019" is read, because the year may come from the other end.
 """
 
-from calendar import monthrange
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
 from isthmus.photos.query import festivals
 from isthmus.photos.query.model import Interval, Settings, Time
+from isthmus.photos.query.portions import Portion, add_months, part_of
 
 Which = Literal["last", "this", "next", ""]
 Unit = Literal["day", "week", "month", "year", "decade", "weekend"]
@@ -31,8 +31,8 @@ class Moment:
 
     `which` is last, this or next of what comes every year or week; `which_back` counts further back. `ago` counts
     `unit`s back from now (0 this one, negative to come); `rolling` means the last `ago` units up to now. `year_ago` is
-    a year said relatively. `portion` is 1 early, 2 middle, 3 late, 4 and 5 the halves. `part` are hours of the day.
-    `week_ago` places a weekday in a week. `lunar` is month and day of the Chinese calendar.
+    a year said relatively; `week_ago` places a weekday in a week. `part` are hours of the day. `lunar` is month and day
+    of the Chinese calendar.
     """
 
     year: int | None = None
@@ -49,7 +49,7 @@ class Moment:
     unit: Unit | None = None
     ago: int = 0
     rolling: bool = False
-    portion: int = 0
+    portion: Portion = ""
     part: tuple[tuple[int, int], ...] = ()
     lunar: tuple[int, int] | None = None
 
@@ -88,10 +88,10 @@ def span(moment: Moment, now: datetime, settings: Settings) -> Interval | None:
 def _resolve(moment: Moment, now: datetime, settings: Settings) -> Time:
     today = now.date()
     if moment.unit:
-        return _days(*_portion(_unit(moment, today, settings), moment.portion))
+        return _days(*part_of(_unit(moment, today, settings), moment.portion))
     if moment.decade is not None:
         first = moment.decade
-        return _days(*_portion((date(first, 1, 1), date(first + 10, 1, 1)), moment.portion))
+        return _days(*part_of((date(first, 1, 1), date(first + 10, 1, 1)), moment.portion))
     year = moment.year if moment.year_ago is None else today.year - moment.year_ago
     if moment.weekday is not None:
         return _weekday(moment, today, settings)
@@ -106,7 +106,7 @@ def _resolve(moment: Moment, now: datetime, settings: Settings) -> Time:
     if moment.month is not None:
         return _month(moment, year, today)
     assert year is not None
-    return _days(*_portion((date(year, 1, 1), date(year + 1, 1, 1)), moment.portion))
+    return _days(*part_of((date(year, 1, 1), date(year + 1, 1, 1)), moment.portion))
 
 
 def _days(start: date, end: date) -> Time:
@@ -141,33 +141,11 @@ def _unit(moment: Moment, today: date, settings: Settings) -> tuple[date, date]:
     return date(today.year - ago, 1, 1), date(today.year - ago + 1, 1, 1)
 
 
-def add_months(day: date, months: int) -> date:
-    """The same day that many months on, or the month's last day where it has none such."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
-
-
-def _portion(days: tuple[date, date], portion: int) -> tuple[date, date]:
-    """A third of it; of a month its first ten days, the next ten, the rest."""
+def _every_day(days: tuple[date, date]) -> Time:
+    """Those days of every year."""
     start, end = days
-    if not portion:
-        return days
-    if portion > 3:
-        months = (end.year - start.year) * 12 + end.month - start.month
-        middle = add_months(start, months // 2)
-        return (start, middle) if portion == 4 else (middle, end)
-    length = (end - start).days
-    if length <= 31:
-        cuts = [start, start + timedelta(days=length if length < 20 else 10), start + timedelta(days=20), end]
-        if length < 20:
-            third = timedelta(days=max(1, length // 3))
-            cuts = [start, start + third, end - third, end]
-    elif length > 400:
-        cuts = [start, date(start.year + 3, 1, 1), date(start.year + 7, 1, 1), end]
-    else:
-        months = (end.year - start.year) * 12 + end.month - start.month
-        cuts = [start, add_months(start, months // 3), add_months(start, 2 * months // 3), end]
-    return cuts[portion - 1], cuts[portion]
+    each = [start + timedelta(days=n) for n in range((end - start).days)]
+    return Time(days=tuple((day.month, day.day) for day in each))
 
 
 def _weekday(moment: Moment, today: date, settings: Settings) -> Time:
@@ -216,17 +194,17 @@ def _season(moment: Moment, year: int | None, today: date, settings: Settings) -
         return date(year, first, 1), add_months(date(year, first, 1), 3)
 
     if year is not None:
-        return _days(*_portion(days(year), moment.portion))
+        return _days(*part_of(days(year), moment.portion))
     if moment.which == "this":
         # In January, "this winter" began last year.
         running = [days(y) for y in (today.year - 1, today.year)]
-        return _days(*_portion(running[0] if today < running[0][1] else running[1], moment.portion))
+        return _days(*part_of(running[0] if today < running[0][1] else running[1], moment.portion))
     if moment.which:
         near = [days(y) for y in range(today.year - 5, today.year + 3)]
-        return _days(*_portion(_occurrence(near, moment.which, moment.which_back, today), moment.portion))
+        return _days(*part_of(_occurrence(near, moment.which, moment.which_back, today), moment.portion))
     months = [(first - 1 + n) % 12 + 1 for n in range(3)]
     if moment.portion:
-        months = [months[moment.portion - 1]]
+        return _every_day(part_of(days(2000), moment.portion))
     return Time(months=tuple(sorted(months)))
 
 
@@ -254,13 +232,12 @@ def _month(moment: Moment, year: int | None, today: date) -> Time:
     if moment.which == "this":
         year = today.year
     if year is not None:
-        return _days(*_portion(days(year), moment.portion))
+        return _days(*part_of(days(year), moment.portion))
     if moment.which:
         near = [days(y) for y in range(today.year - 5, today.year + 3)]
-        return _days(*_portion(_occurrence(near, moment.which, moment.which_back, today), moment.portion))
+        return _days(*part_of(_occurrence(near, moment.which, moment.which_back, today), moment.portion))
     if moment.portion:
-        first, last = _portion(days(2000), moment.portion)
-        return Time(days=tuple((month, d) for d in range(first.day, first.day + (last - first).days)))
+        return _every_day(part_of(days(2000), moment.portion))
     return Time(months=(month,))
 
 

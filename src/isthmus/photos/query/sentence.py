@@ -196,11 +196,14 @@ def _left_over(segment: Span, sentence: str, text: str, language: Language, fill
 
 
 def _unsure(doubts: list[Doubt], chips: list[Chip], sentence: str) -> tuple[Unsure, ...]:
-    """Doubts about words that no condition took, the widest where they overlap."""
+    """Doubts about words that went to the vector, the widest where they overlap."""
     spans = [s for chip in chips if not isinstance(chip.value, Words) for s in chip.spans]
+    words = [s for chip in chips if isinstance(chip.value, Words) for s in chip.spans]
     kept: list[Doubt] = []
     for doubt in sorted(doubts, key=lambda doubt: (doubt.start - doubt.end, doubt.start)):
         if any(doubt.start < end and start < doubt.end for start, end in spans):
+            continue
+        if not any(doubt.start < end and start < doubt.end for start, end in words):
             continue
         if not any(doubt.start < other.end and other.start < doubt.end for other in kept):
             kept.append(doubt)
