@@ -42,6 +42,8 @@ _WITH = re.compile(
 )
 _WITH_SURE = re.compile(r"taken|shot|made|captured|snapped|recorded|filmed|using")
 _WITH_HAN = re.compile(r"(?:用|使用|拿)(?:我的|我|他的|她的|旧的?|那台|这台|一?台|老)*\s*")
+_VERB_HAN = re.compile("拍|摄|照|录")
+_MOUNTAIN = re.compile(r"(?:mount|mt\.?|lake) $")
 _SHOT_HAN = re.compile(r"\s*(?:相机|手机|单反|微单|无人机)?(?:来?拍摄?|照|录|摄)(?:的|下的?)?")
 _CAMERA_WORD = re.compile(r" ?(?:cameras?|phone|dslr|drone|相机|手机|单反|微单)(?![a-z])")
 _PHOTO_WORD = re.compile(
@@ -121,7 +123,9 @@ def _in_context(
     if shot := _SHOT_HAN.match(text, stop):
         return Found(start, shot.end(), value, core=(at, stop))
     if lead and is_han(lead[0][0]):
-        return Found(start, stop, value, core=(at, stop)) if value.model or word else None
+        # 用大疆在内蒙古拍的: the verb may come later.
+        sure = value.model or word or _VERB_HAN.search(text, stop, stop + 16)
+        return Found(start, stop, value, core=(at, stop)) if sure else None
     has_number = any(c.isdigit() for c in value.model)
     if lead:
         sure = _WITH_SURE.search(lead[0]) is not None
@@ -142,4 +146,6 @@ def _in_context(
         keep = not (plain or beside or alone or after_photos)
         note = "the camera may be in the picture" if keep else ""
         return Found(start, stop, value, core=(start, stop), keep_words=keep, note=note)
+    if _MOUNTAIN.search(text[:start]):
+        return None
     return Doubt(start, end, "a camera only after “taken with” or before “photos”")

@@ -131,6 +131,11 @@ def _only_year(said: Said) -> Moment:
     return Moment(year=year, year_ago=ago, portion=_third(said))
 
 
+@_rule(r"(?P<third>月初|月中|月底|月末)")
+def _this_month(said: Said) -> Moment:
+    return Moment(unit="month", portion=_third(said))
+
+
 @_rule(r"(?P<third>年初|年底|年末|[上下]半年)")
 def _this_year(said: Said) -> Moment:
     return Moment(year_ago=0, portion=_third(said))

@@ -184,7 +184,7 @@ def find_counts(text: str) -> Iterator[Found]:
         for match in pattern.finditer(text):
             number = han_number(match["n"])
             before = text[match.start() : match.start("n")]
-            if not 1 <= number <= 1000 or (match["n"] == "一" and not before):
+            if not 1 <= number <= 1000 or (match["n"] == "一" and not re.search("只|最多|至多|不超过|前|限", before)):
                 continue
             # Of 最新的10张 the order is for its own rule.
             start = match.start("n" if re.match("最?[近新早佳好]", before) else 0)

@@ -59,7 +59,8 @@ def latest(moment: Moment, now: datetime, settings: Settings) -> Moment:
 def either(moments: list[Moment], now: datetime, settings: Settings) -> Time | None:
     """Any of them: "2018 or 2019", "May and June 2019"; None where they are not of one sort. Raises NoSuchDate."""
     last = moments[-1]
-    moments = [_share(moment, last)[0] for moment in moments]
+    first = _share(moments[0], last)[0]
+    moments = [first, *(_share(first, _share(moment, last)[0])[1] for moment in moments[1:])]
     if len({sort(moment) for moment in moments}) > 1 and len({moment.is_fixed for moment in moments}) > 1:
         return None
     times = [resolve(moment, now, settings) for moment in moments]

@@ -143,6 +143,9 @@ def _segments(text: str, covered: bytearray, filler: list[Span], doubts: list[Do
     kept: list[Span] = []
     for gap in reversed(_gaps(text, covered)):
         start, end = gap
+        while last and end > start and text[end - 1] in " ,;":
+            end -= 1
+            filler.append((end, end + 1))
         while last and (match := END.search(text[start:end])):
             filler.append((start + match.start(), end))
             end = start + match.start()
@@ -172,12 +175,13 @@ def _trimmed(text: str, gap: Span, filler: list[Span]) -> Span:
         else:
             break
     while end > start:
-        match = TRAILING.search(text[start:end])
+        # The joints are short; searching all of a long gap again for each would take its square.
+        match = TRAILING.search(text, max(start, end - 40), end)
         if text[end - 1].isspace():
             end -= 1
         elif match and match.group():
-            filler.append((start + match.start(), end))
-            end = start + match.start()
+            filler.append((match.start(), end))
+            end = match.start()
         else:
             break
     return start, end
