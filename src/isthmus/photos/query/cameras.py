@@ -124,8 +124,8 @@ def _in_context(
         return Found(start, shot.end(), value, core=(at, stop))
     if lead and is_han(lead[0][0]):
         # 用大疆在内蒙古拍的: the verb may come later.
-        sure = value.model or word or _VERB_HAN.search(text, stop, stop + 16)
-        return Found(start, stop, value, core=(at, stop)) if sure else None
+        plain = value.model or word or _VERB_HAN.search(text, stop, stop + 16)
+        return Found(start, stop, value, core=(at, stop)) if plain else None
     has_number = any(c.isdigit() for c in value.model)
     if lead:
         sure = _WITH_SURE.search(lead[0]) is not None
@@ -138,12 +138,12 @@ def _in_context(
         return None
     if value.maker == "Apple" and not value.model and not word:
         return None
-    plain = fold(value.model) in known and has_number
+    of_library = fold(value.model) in known and has_number
     beside = _PHOTO_WORD.match(text, stop)
     alone = text[:start].strip(" ,") == "" and text[stop:].strip(" ,的") == ""
     after_photos = _PHOTO_BEFORE.search(text[:start]) is not None and not text[stop:].strip(" ,")
-    if plain or beside or alone or after_photos or has_number:
-        keep = not (plain or beside or alone or after_photos)
+    if of_library or beside or alone or after_photos or has_number:
+        keep = not (of_library or beside or alone or after_photos)
         note = "the camera may be in the picture" if keep else ""
         return Found(start, stop, value, core=(start, stop), keep_words=keep, note=note)
     if _MOUNTAIN.search(text[:start]):

@@ -26,11 +26,13 @@ PARTS: dict[str, tuple[tuple[int, int], ...]] = {
     "early morning": ((5, 8),), "late morning": ((10, 12),), "morning": ((5, 12),), "mornings": ((5, 12),),
     "noon": ((11, 14),), "midday": ((11, 14),), "lunchtime": ((11, 14),), "early afternoon": ((12, 15),),
     "late afternoon": ((15, 18),), "afternoon": ((12, 18),), "afternoons": ((12, 18),), "evening": ((18, 22),),
-    "evenings": ((18, 22),), "early evening": ((17, 20),), "late evening": ((20, 23),), "late night": ((22, 24), (0, 4)),
-    "early night": ((20, 23),), "night": ((20, 24), (0, 5)), "nights": ((20, 24), (0, 5)), "midnight": ((23, 24), (0, 1)),
+    "evenings": ((18, 22),), "early evening": ((17, 20),), "late evening": ((20, 23),),
+    "late night": ((22, 24), (0, 4)),
+    "early night": ((20, 23),), "night": ((20, 24), (0, 5)), "nights": ((20, 24), (0, 5)),
+    "midnight": ((23, 24), (0, 1)),
 }  # fmt: skip
 
-# A name of these is a word or a person too: alone it is no month, see `needs_context`.
+# A name of these is a word or a person too: alone it is no month.
 AMBIGUOUS_MONTHS = {"may", "march", "august", "april", "june", "mar", "jan", "dec", "sept", "sep", "apr", "jun", "jul"}
 
 _MONTH = (

@@ -34,7 +34,8 @@ START = re.compile(
 )
 END = re.compile(
     r"(?:(?<![a-z])(?<!\ba )(?<!\ban )(?<!\bthe )(?<!\bhis )(?<!\bher )(?<!\bmy )(?<!\bthis )(?<!\btheir )(?:photo"
-    r"|picture|pic|image|photograph|snapshot)s?(?: (?:of|from|with|by|in))?(?: please)?|(?<![a-z])(?:please|thanks|thank you"
+    r"|picture|pic|image|photograph|snapshot)s?(?: (?:of|from|with|by|in))?(?: please)?|(?<![a-z])(?:please"
+    r"|thanks|thank you"
     r"|only|ones?)|(?:(?:(?:我们?|你|他|她)?(?:拍摄?|照|录|摄)(?:过|下来?|到|了)?)?的)(?:照片"
     r"|相片|图片|图像|影像)(?:吗|呢|吧)?|(?:(?<=[^的][^的])|^)(?:照片|相片|图片|图像|影像)(?:吗"
     r"|呢|吧)?|的(?:图|相|照|画面)"
