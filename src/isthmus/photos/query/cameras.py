@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from isthmus.photos.query.fold import fold, is_han
 from isthmus.photos.query.found import Doubt, Found
@@ -65,6 +66,9 @@ def find(text: str, vocabulary: Vocabulary) -> Iterator[Found | Doubt]:
             if camera is None or (at > start) != (lead is not None):
                 continue
             found = _in_context(text, start, at, camera, lead, known)
+            if isinstance(found, Found) and any(map(str.isdigit, camera[1].model)):
+                # A number in a model is no number of results: "iPhone 12 photos".
+                found = replace(found, rank=2)
             if found:
                 yield found
                 break

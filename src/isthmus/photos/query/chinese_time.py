@@ -29,13 +29,16 @@ WEEKDAYS = {c: n for n, c in enumerate("一二三四五六日")} | {"天": 6}
 
 _YEAR = (
     r"(?:(?P<year>(?:1[89]|20|21)\d\d|[一二][零〇一二三四五六七八九]{3}|(?<!\d)\d\d)年(?!代"
-    r"|前|后|来|间|陈|级|级|龄)|(?P<ago>大前年|今年|本年|去年|前年|明年|上一年))"
+    r"|前|后|来|间|陈|级|龄)|(?<!\d)(?P<bare>(?:19|20)\d\d)(?=的?(?:[春夏秋冬][天季日]|国庆|春节|中秋|圣诞|元旦|五一))|(?P<ago>大前年|今年|本年|去年|前年|明年|上一年))"
 )
 _MONTH = r"(?P<month>\d{1,2}|十[一二]?|[一二三四五六七八九]|[上本这下]个?|上上个?)月(?!天|饼|亮|球|光|台|嫂|份?刊)份?"
 _DAY = r"(?P<day>\d{1,2}|[一二三四五六七八九十廿]{1,3})[日号](?!本|楼|线|院)"
 _THIRD = r"(?P<third>初|上旬|中旬|下旬|底|末)"
 _PART = r"(?P<part>" + "|".join(PARTS) + ")"
-_SEASON = r"(?:(?P<portion>初|早|深|晚|盛|暮|仲|隆|寒)?(?P<season>[春夏秋冬])(?:[天季日]|(?<=[初早深晚盛暮仲隆寒].)))"
+_SEASON = (
+    r"(?:(?P<portion>初|早|深|晚|盛|暮|仲|隆|寒)?(?P<season>[春夏秋冬])"
+    r"(?:[天季日]|(?<=[初早深晚盛暮仲隆寒年].)(?!游|眠|至|奥|晚|运|节|装|令|瓜|衣|联|笋|卷|千|风)))"
+)
 _FESTIVAL = r"(?P<festival>" + "|".join(sorted(FESTIVALS, key=len, reverse=True)) + ")"
 _FESTIVAL_TAIL = r"(?:期间|那天|当天|那几天|前后)?"
 _UNIT = r"(?P<unit>天|日|个?星期|周|个?礼拜|个?月|年)"
@@ -98,7 +101,7 @@ def _year(said: Said) -> tuple[int | None, int | None]:
     """Year and years ago."""
     if ago := said["ago"]:
         return None, YEARS_AGO[ago]
-    words = said["year"]
+    words = said["year"] or said["bare"]
     if not words:
         return None, None
     if not words.isdecimal():

@@ -96,6 +96,14 @@ def _from(text: str, start: int, at: int, lead: str, now: datetime, settings: Se
         and (joint := _AND.match(text, stop))
         and (more := _one(text, joint.end(), now, settings, bare=True))
     ):
+        if (
+            ranges.sort(moment) == "year"
+            and ranges.sort(more[1]) in ("festival", "season", "month")
+            and more[1].has_year
+        ):
+            # 去年和今年的圣诞节: what is said last is meant of each year.
+            moments = [replace(more[1], year=m.year, year_ago=m.year_ago) for m in moments]
+            moment = moments[0]
         if ranges.sort(more[1]) != ranges.sort(moment) or more[1].part:
             break
         moments.append(more[1])

@@ -35,7 +35,7 @@ _KINDS: tuple[tuple[PhotoKind, str], ...] = (
     ("animation", (
         rf"(?<![a-z])(?:(?:animated )?gifs?|animated {PHOTO}|animations?)(?! (?:studio|film|movie))(?![a-z])"
     )),
-    ("video", r"(?:视频|录像|短片|影片)(?!会议|通话|游戏|聊天|电话|机|厅|网站)"),
+    ("video", r"(?:小?视频|录像|短片|影片)(?!截图|会议|通话|游戏|聊天|电话|机|厅|网站)"),
     ("screenshot", r"(?:手机|屏幕|电脑)?(?:截图|截屏|屏幕快照)"),
     ("panorama", r"全景(?:照片|图片|照|图)?(?!天窗|餐厅|玻璃|窗|房)"),
     ("document", r"(?:扫描件|扫描的?(?:文件|文档|照片|图片)|文档|文件(?!夹|柜|袋|架|盒))"),
@@ -63,7 +63,7 @@ _SAYS = re.compile(
     r"|(?:the )?(?:text|words?|caption):? $"
 )
 _SAYS_HAN = re.compile(
-    r"(?:(?:上面?|里面?|图[中里上])?(?:写着?有?|印着?有?|显示着?|标着|刻着)|(?:含有?|包含|带有?"
+    r"(?:(?:上面?|里面?|图[中里上])有|(?:上面?|里面?|图[中里上])?(?:写着?有?|印着?有?|显示着?|标着|刻着)|(?:含有?|包含|带有?"
     r"|出现|有)?(?:文字|字样|文本|字)(?:是|为|包含|有|写着)?)[:：]?\s*$"
 )
 _SAYS_AFTER_HAN = re.compile(r"(?:这几个字|几个字|的?字样|的文字|两个字|这些字|的?字(?!体|母|画|典|幕))")
@@ -118,6 +118,8 @@ _SORTS: tuple[tuple[Order, tuple[str, ...]], ...] = (
             r"(?<![a-z])in reverse chronological order",
             r"(?<![a-z])(?:the )?last(?= (?:\d+|two|three|four|five|six|ten|twenty) "
             r"(?:photo|picture|pic|image|shot|video|selfie|screenshot)s?(?![a-z]))",
+            r"最新(?=照片|图|视频)|最后一张(?=照片|$)",
+            r"(?<![a-z])(?:the )?last(?= (?:photo|picture|pic|image|video|selfie|screenshot)s?(?![a-z]))",
             rf"最新(?:的(?=照片|相片|图|视频|自拍|截图)|的?{_FIRST_HAN}|的$)",
             rf"最[新近]的?{_N_SHEETS_HAN}",
             r"从新到旧|由新到旧|(?:按|以)?(?:时间|日期)?(?:倒序|降序|逆序)(?:排列|排序)?",
@@ -132,7 +134,8 @@ _SORTS: tuple[tuple[Order, tuple[str, ...]], ...] = (
             r"(?<![a-z])(?:sort(?:ed)? )?(?:by )?(?:date )?(?:from )?old(?:est)? to new(?:est)?",
             r"(?<![a-z])in chronological order|(?<![a-z])by date$",
             r"(?<![a-z])(?:sort(?:ed)?|order(?:ed)?) by (?:date|time)(?: taken)?",
-            rf"最早的?(?:{_FIRST_HAN})?|最[老旧]的(?=照片|相片|图|视频|$)",
+            r"(?<![a-z])(?:the )?first(?= (?:photo|picture|pic|image|video|selfie|screenshot)s?(?![a-z]))",
+            rf"第一张(?=照片|$)|最早的?(?:{_FIRST_HAN})?|最[老旧]的(?=照片|相片|图|视频|$)",
             r"从旧到新|由旧到新|(?:按|以)(?:照|拍摄)?(?:时间|日期)(?:顺序|升序|先后)?(?:排列|排序|排)?|时间顺序",
         ),
     ),

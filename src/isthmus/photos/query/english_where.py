@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from isthmus.photos.query.fold import is_han
+from isthmus.photos.query.fold import fold, is_han
 from isthmus.photos.query.found import Doubt, Found
-from isthmus.photos.query.gazetteer import LONGEST, candidates, contains, places_named
+from isthmus.photos.query.gazetteer import LONGEST, candidates, contains, gazetteer, places_named
 from isthmus.photos.query.model import Place
 from isthmus.photos.query.place_words import COMMON, COMPOUND, STILL_PLACES
 from isthmus.photos.query.places import BIG, MOST, VERY_BIG, Named, build, centred
@@ -26,6 +26,7 @@ _LEAD = re.compile(
     r"|town|state|country|province|region|streets|island|center|centre|area|suburbs|outskirts) of )?"
 )
 _AFTER = re.compile(r" (?:area|city|region|province|downtown|suburbs|state)(?![a-z])")
+_TITLE = re.compile("Mr|Mrs|Ms|Dr|Lady|Lord|Sir|King|Queen|President|Saint|Mount|Lake|Port|Fort|New|Cape|Old|Little")
 _JOINT = re.compile(r"(?:,? and |,? or |, | & |/)(?:in |near |from )?")
 _CAPITALISED = re.compile(r"[ -](?:[A-Z][a-z]|[A-Z]{2,}(?![A-Z0-9]*\d))")
 
@@ -137,7 +138,10 @@ def _is_no_place(
     if not lead and sentence[max(0, named.start - 1) : named.start] not in ("", " ", ",", "，", "(", "。", "、"):
         return "word"
     if (
-        _CAPITALISED.match(sentence, named.end) and not taken(named.end + 1, False) and not _named(text, named.end + 1)
+        _CAPITALISED.match(sentence, named.end)
+        and not taken(named.end + 1, False)
+        and not _container_follows(text, named)
+        and not _is_small_word(sentence, named.end)
     ) or (not lead and _follows_a_name(sentence, named.start, taken)):
         return "part of a longer name" if size >= BIG else "word"
     if lead is None and name in STILL_PLACES and _stands_alone(sentence, named, taken):
@@ -163,8 +167,21 @@ def _stands_alone(sentence: str, named: Named, taken: Callable[[int, bool], bool
 
 
 def _follows_a_name(sentence: str, start: int, taken: Callable[[int, bool], bool]) -> bool:
-    before = re.search(r"(?P<word>[A-Z][\w'’]+) $", sentence[:start])
-    return before is not None and before.start() > 0 and not taken(before.start(), False)
+    before = re.search(r"(?P<word>[A-Z][\w'’]*)\.? $", sentence[:start])
+    if before is None or taken(before.start(), False):
+        return False
+    # Any word begins a sentence with a capital: there only names and titles count.
+    return before.start() > 0 or _TITLE.fullmatch(before["word"]) is not None or fold(before["word"]) in gazetteer()
+
+
+def _is_small_word(sentence: str, at: int) -> bool:
+    """Titles Of Photos Are Written Like This: a preposition is no part of the name before it."""
+    return (
+        re.compile(r" (?:In|On|At|From|With|And|Or|By|Of|The|Photos?|Pictures?|Images?|Videos?)(?![a-z])").match(
+            sentence, at
+        )
+        is not None
+    )
 
 
 def _shouts(sentence: str) -> bool:

@@ -1,14 +1,14 @@
 """Conditions that no photo can satisfy together become one that either satisfies: "from Paris to Rome"."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from isthmus.photos.query.explain import label_of
 from isthmus.photos.query.gazetteer import contains
-from isthmus.photos.query.model import Chip, Interval, Language, Places, Time
+from isthmus.photos.query.model import Chip, Interval, Kind, Language, Places, Time, Value
 
 
 def exclusive(chips: list[Chip], language: Language) -> list[Chip]:
-    """`chips` with places that exclude each other, and intervals that do not meet, joined to one chip each."""
+    """`chips` with those that exclude each other joined: places, times of one sort, kinds of file."""
     merged: list[Chip] = []
     for chip in chips:
         other = next((n for n, before in enumerate(merged) if _exclude(before, chip)), None)
@@ -25,12 +25,22 @@ def _exclude(one: Chip, two: Chip) -> bool:
     if isinstance(one.value, Places) and isinstance(two.value, Places):
         pairs = [(a, b) for a in one.value.any_of for b in two.value.any_of]
         return not any(a == b or contains(a, b) or contains(b, a) for a, b in pairs)
+    if isinstance(one.value, Kind) and isinstance(two.value, Kind):
+        return True
     if isinstance(one.value, Time) and isinstance(two.value, Time):
-        first, second = one.value.intervals, two.value.intervals
-        if not first or not second or one.value != Time(first) or two.value != Time(second):
+        first, second = _only(one.value), _only(two.value)
+        if first is None or first != second:
             return False
-        return not any(_meet(a, b) for a in first for b in second)
+        if first == "intervals":
+            return not any(_meet(a, b) for a in one.value.intervals for b in two.value.intervals)
+        return not set(getattr(one.value, first)) & set(getattr(two.value, first))
     return False
+
+
+def _only(time: Time) -> str | None:
+    """The name of the one field that says something; hours may meet, so they are not among those that exclude."""
+    filled = [field.name for field in fields(time) if getattr(time, field.name)]
+    return filled[0] if len(filled) == 1 and filled != ["hours"] else None
 
 
 def _meet(one: Interval, two: Interval) -> bool:
@@ -41,10 +51,13 @@ def _meet(one: Interval, two: Interval) -> bool:
 
 def _both(one: Chip, two: Chip, language: Language) -> Chip:
     if isinstance(one.value, Places) and isinstance(two.value, Places):
-        value: Places | Time = Places(one.value.any_of + two.value.any_of)
+        value: Value = Places(one.value.any_of + two.value.any_of)
+    elif isinstance(one.value, Kind) and isinstance(two.value, Kind):
+        value = Kind(tuple(dict.fromkeys(one.value.any_of + two.value.any_of)))
     else:
-        assert isinstance(one.value, Time) and isinstance(two.value, Time)
-        value = Time(intervals=one.value.intervals + two.value.intervals)
+        name = _only(one.value) if isinstance(one.value, Time) else None
+        assert name is not None
+        value = replace(one.value, **{name: getattr(one.value, name) + getattr(two.value, name)})
     return replace(
         one,
         value=value,

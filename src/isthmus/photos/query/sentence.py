@@ -191,12 +191,19 @@ def _left_over(segment: Span, sentence: str, text: str, language: Language, fill
     """Words, and the text in the picture that stands without quotes after "that says"."""
     start, end = segment
     says = conditions.UNQUOTED.search(text, start, end)
-    if says and (read := sentence[says.end() : end].strip()):
-        chip = Chip(Text(read), ((says.start(), end),), label_of(Text(read), language))
-        before = _trimmed(text, (start, says.start()), filler)
-        return [*_left_over(before, sentence, text, language, filler), chip] if before[1] > before[0] else [chip]
-    words = " ".join(sentence[start:end].split())
-    return [Chip(Words(words), (segment,), words)]
+    if says is None:
+        words = " ".join(sentence[start:end].split())
+        return [Chip(Words(words), (segment,), words)]
+    # 写着你好的牌子: what is written ends at 的.
+    of = text.find("的", says.end() + 1, end) if is_han(text[says.end() - 1]) else -1
+    stop = end if of < 0 else of
+    read = Text(sentence[says.end() : stop].strip())
+    chips = [Chip(read, ((says.start(), stop),), label_of(read, language))]
+    for around in ((start, says.start()), (stop, end)):
+        rest = _trimmed(text, around, filler)
+        if rest[1] > rest[0]:
+            chips += _left_over(rest, sentence, text, language, filler)
+    return chips
 
 
 def _unsure(doubts: list[Doubt], chips: list[Chip], sentence: str) -> tuple[Unsure, ...]:
