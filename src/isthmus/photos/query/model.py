@@ -69,7 +69,10 @@ class Names:
 
 @dataclass(frozen=True)
 class Camera:
-    """A maker as EXIF spells it, a model, or both; "" is any."""
+    """A maker, a model, or both; "" is any. To be compared without case: EXIF says "SONY" as well as "Canon".
+
+    A built-in maker is spelled as its cameras mostly spell it; `model` is what was said, "iPhone" for every iPhone.
+    """
 
     maker: str = ""
     model: str = ""
