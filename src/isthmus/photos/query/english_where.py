@@ -121,6 +121,8 @@ def _is_no_place(
     if taken(named.start, lead is not None and not lead["weak"]):
         return "word"
     best, name = named.places[0], named.name
+    if text.endswith("made in ", 0, named.start):
+        return "word"
     capital = sentence[named.start].isupper() and not _shouts(sentence)
     if COMPOUND.match(text, named.start):
         return "part of a longer name" if capital else "word"
@@ -131,7 +133,13 @@ def _is_no_place(
             return "word"
         if name in COMMON:
             return "" if strong and name in STILL_PLACES else "word"
-        if not sentence.islower() and not strong and not _shouts(sentence):
+        # Who writes capitals elsewhere would have written one here; after "from" it matters less.
+        if (
+            not sentence[1:].islower()
+            and not _shouts(sentence)
+            and not strong
+            and not (lead and lead["weak"] == "from")
+        ):
             return "word"
         least = 15_000 if strong else BIG if lead else VERY_BIG
         return "" if size >= least else "word"
@@ -155,7 +163,7 @@ def _is_no_place(
     if lead and name in COMMON and best.kind == "city" and size < BIG and not strong:
         return "word"
     if not lead and size < BIG and not _container_follows(text, named):
-        return "too small a town to be meant without “in”"
+        return "too small a town to be meant without “in”" if sentence[: named.start].strip() else "word"
     return ""
 
 

@@ -37,7 +37,7 @@ _JOINT = re.compile(
     r"|/|和(?!服|尚|平)|或者?|、|跟|与|以及|,?也?(?:没有|不要|不带))\s*(?:any |the |a |an )?"
 )
 _STOP = re.compile(
-    r"[,.;!?，。；！？()（）\"“”「」]|\s(?:but|with|in(?! (?:the (?:background"
+    r"[,.;!?，。；！？()（）\"“”「」]|\s-(?=\w)|\s(?:but|with|in(?! (?:the (?:background"
     r"|foreground|way|middle|picture|photo|frame|image|shot)|it|them|view)(?![a-z]))|on|at"
     r"|from|near|by|during|of|to|for"
     r"|that|which|who|where|when|while|taken|behind|under|before|after|since|inside|outside"
