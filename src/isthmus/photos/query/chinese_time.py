@@ -8,7 +8,7 @@ from isthmus.photos.query.festivals import CHINESE as FESTIVALS
 from isthmus.photos.query.model import Settings
 from isthmus.photos.query.moments import Moment, NoSuchDate, Unit
 from isthmus.photos.query.portions import Portion
-from isthmus.photos.query.said import Said
+from isthmus.photos.query.said import Build, Rule, Said, longest
 
 DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _NUMBER = r"(?:\d{1,4}|[一二三四五六七八九十百两]{1,4})"
@@ -53,23 +53,12 @@ UNITS: dict[str, Unit] = {
 }
 LUNAR_MONTH = {"正": 1, "冬": 11, "腊": 12}
 
-Build = Callable[[Said], Moment]
-_RULES: list[tuple[re.Pattern[str], Build]] = []
+_RULES: list[Rule] = []
 
 
 def points(text: str, at: int, now: datetime, settings: Settings) -> tuple[int, Moment] | None:
-    """The longest point in time that begins at `at`, and where it ends. Raises NoSuchDate."""
-    best: tuple[int, re.Match[str], Build] | None = None
-    for pattern, build in _RULES:
-        match = pattern.match(text, at)
-        if match and (best is None or match.end() > best[0]):
-            best = match.end(), match, build
-    if best is None:
-        return None
-    try:
-        return best[0], best[2](Said(best[1], now, settings))
-    except NoSuchDate as error:
-        raise NoSuchDate(str(error), best[0]) from None
+    """As `longest`."""
+    return longest(_RULES, text, at, now, settings)
 
 
 def number(words: str) -> int:

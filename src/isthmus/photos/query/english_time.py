@@ -8,7 +8,7 @@ from isthmus.photos.query.festivals import ENGLISH as FESTIVALS
 from isthmus.photos.query.model import Settings
 from isthmus.photos.query.moments import Moment, NoSuchDate, Unit, Which
 from isthmus.photos.query.portions import Portion
-from isthmus.photos.query.said import Said
+from isthmus.photos.query.said import Build, Rule, Said, longest
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
@@ -58,23 +58,12 @@ NUMBER = (
 _UNIT = r"(?P<unit>day|week|month|year|decade|weekend)"
 _B, _E = r"(?<![a-z0-9_])", r"(?![a-z0-9])"
 
-Build = Callable[[Said], Moment]
-_RULES: list[tuple[re.Pattern[str], Build]] = []
+_RULES: list[Rule] = []
 
 
 def points(text: str, at: int, now: datetime, settings: Settings) -> tuple[int, Moment] | None:
-    """The longest point in time that begins at `at`, and where it ends. Raises NoSuchDate."""
-    best: tuple[int, re.Match[str], Build] | None = None
-    for pattern, build in _RULES:
-        match = pattern.match(text, at)
-        if match and (best is None or match.end() > best[0]):
-            best = match.end(), match, build
-    if best is None:
-        return None
-    try:
-        return best[0], best[2](Said(best[1], now, settings))
-    except NoSuchDate as error:
-        raise NoSuchDate(str(error), best[0]) from None
+    """As `longest`."""
+    return longest(_RULES, text, at, now, settings)
 
 
 def month_number(name: str) -> int:
