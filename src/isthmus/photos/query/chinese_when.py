@@ -37,6 +37,7 @@ _FESTIVE = re.compile(
     r"[老]?(?:树|市场|集市|灯|大餐|晚会|老人|帽|礼物|袜|花环|贺?卡|装饰|歌|糖果|彩蛋|上河图|路|广场|大道|鹿|红|花(?!灯)|粽|团|月饼|灯笼|大餐)"
 )
 _PART = re.compile("(?:在)?(?:一?大)?(?P<part>" + "|".join(PARTS) + r")(?![餐饭霞宴茶班会])(?:的?时候)?")
+_PART_AFTER = re.compile("的?(?P<part>" + "|".join(PARTS) + ")")
 _CLOCK = re.compile(
     "(?:在)?(?P<part>凌晨|早上|上午|中午|下午|傍晚|晚上)?(?P<hour>\\d{1,2}|[一二三四五六七八九十两]{1,2})点(?!心|[0-9一二三四五六七八九十]*[个张])(?:钟|半|左右)?"
     "(?:(?:到|至|-)(?P<to>\\d{1,2}|[一二三四五六七八九十两]{1,2})点钟?)?(?P<side>之?以?[前后])?"
@@ -138,7 +139,7 @@ def _point(
     text: str, start: int, at: int, end: int, moment: Moment, now: datetime, settings: Settings
 ) -> Found | Doubt | None:
     if not moment.part and not (moment.month and moment.day is None):
-        part = re.compile("的?(?P<part>" + "|".join(PARTS) + ")").match(text, end)
+        part = _PART_AFTER.match(text, end)
         if part and (moment.day is not None or moment.lunar or moment.week_ago is not None):
             moment, end = replace(moment, part=PARTS[part["part"]]), part.end()
     if moment.festival and not moment.has_year and start == at and _FESTIVE.match(text, end):
@@ -172,7 +173,7 @@ def _weekdays(text: str, start: int) -> Iterator[Found]:
             break
         days, end = (*days, WEEKDAYS[more[1]]), more.end()
     hours: tuple[tuple[int, int], ...] = ()
-    if part := re.compile("的?(?P<part>" + "|".join(PARTS) + ")").match(text, end):
+    if part := _PART_AFTER.match(text, end):
         hours, end = PARTS[part["part"]], part.end()
     yield Found(start, end, Time(weekdays=tuple(sorted(days)), hours=hours))
 

@@ -118,7 +118,8 @@ def _is_no_place(
     text: str, sentence: str, named: Named, lead: re.Match[str] | None, taken: Callable[[int, bool], bool]
 ) -> str:
     """Why a name is no place here: "" it is one, "word" it is a plain word, else a reason to report."""
-    if taken(named.start, lead is not None and not lead["weak"]):
+    strong = lead is not None and not lead["weak"]
+    if taken(named.start, strong):
         return "word"
     best, name = named.places[0], named.name
     if text.endswith("made in ", 0, named.start):
@@ -126,7 +127,6 @@ def _is_no_place(
     capital = sentence[named.start].isupper() and not _shouts(sentence)
     if COMPOUND.match(text, named.start):
         return "part of a longer name" if capital else "word"
-    strong = lead is not None and not lead["weak"]
     size = best.population if best.kind == "city" else VERY_BIG
     if not capital:
         if len(name) < 3 and not (strong and name in ("uk", "la", "sf", "dc", "bc", "nz", "hk")):
