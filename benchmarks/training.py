@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ from isthmus.training.conversations import ConversationBatches
 from isthmus.training.feature_cache import FeatureCache
 from isthmus.training.loop import LoopSettings, train
 from isthmus.training.policy import Learns, Policy
+from isthmus.training.recipe import read_recipe
+from isthmus.training.shipped import recipe_file
+from isthmus.training.tune_recipe import TuneRecipe
 from isthmus.vision.encoder import VitEncoder
 from isthmus.vision.vit import VisionConfig, VisionTransformer
 from isthmus.vlm.load import load_vlm
@@ -43,6 +47,7 @@ from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.template import ChatML
 
 PICTURES, BATCH, STEPS = 16, 4, 10
+"""`BATCH` is the loop's; with kept features the batch is that of the recipe which trains such a model's connector."""
 CONNECTOR = Policy(connector=Learns(1e-4))
 CAPTIONS = ("a cat on a wooden table", "two dogs run along the beach", "a small red apple", "a black dog in the snow")
 
@@ -57,17 +62,27 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photographs(folder / "pairs")
-        for label, model in (("default/vlm", load_vlm("default/vlm")), ("ViT-L/14, Q-Former", large())):
+        for label, make, recipe in (
+            ("default/vlm", partial(load_vlm, "default/vlm"), "llava_align"),
+            ("ViT-L/14, Q-Former", large, "blip2_stage2"),
+        ):
+            model = make()
             if "overhead" in options.only and label == "default/vlm":
                 rows.append(overhead(label, model, folder, options.pairs))
             if "cache" in options.only:
-                rows.append(caching(label, model, folder, options.pairs))
+                rows.append(caching(label, model, folder, options.pairs, batch_of(recipe)))
     notes = [
         f"{options.pairs} pairs in random order after one to warm up, one thread; [..]: the middle half of the ratios",
-        f"{PICTURES} JPEG pictures of 640 x 480, batches of {BATCH}; the connector alone learns",
-        f"the loop: {STEPS} steps a turn, each logged, its checkpoint at the end",
+        f"{PICTURES} JPEG pictures of 640 x 480; the connector alone learns",
+        f"the loop: {STEPS} steps of {BATCH} a turn, each logged, its checkpoint at the end",
     ]
     show("the loop over bare PyTorch, and kept features", rows, notes, options.json)
+
+
+def batch_of(name: str) -> int:
+    recipe = read_recipe(recipe_file(name))
+    assert isinstance(recipe, TuneRecipe)
+    return recipe.stages[0].batch
 
 
 def photographs(folder: Path) -> None:
@@ -124,24 +139,30 @@ def overhead(label: str, model: VisionLanguageModel, folder: Path, pairs: int) -
     return compared(label, "loop / bare", looped, bare, pairs, STEPS, "step")
 
 
-def caching(label: str, model: VisionLanguageModel, folder: Path, pairs: int) -> dict[str, object]:
+def caching(label: str, model: VisionLanguageModel, folder: Path, pairs: int, batch: int) -> dict[str, object]:
     task = AnsweringTask(model, CONNECTOR)
     cache = FeatureCache.open(folder / label.replace("/", "-"), model.encoder)
     optimiser = torch.optim.AdamW(model.connector.parameters(), lr=1e-5)
 
     def epoch(cached: Any) -> None:
         mixture = Mixture([open_data(str(folder / "pairs"))], seed=0)
-        batches = ConversationBatches(model, mixture, BATCH, cached=cached)
-        for _ in range(PICTURES // BATCH):
-            batch = next(batches)
-            task.module(batch, task.weight(batch))["loss"].backward()
+        batches = ConversationBatches(model, mixture, batch, cached=cached)
+        for _ in range(PICTURES // batch):
+            some = next(batches)
+            task.module(some, task.weight(some))["loss"].backward()
             optimiser.step()
             optimiser.zero_grad()
 
     epoch(cache.encode)  # the first one fills it
     model.train()
     return compared(
-        label, "kept / encoded", lambda: epoch(cache.encode), lambda: epoch(None), pairs, PICTURES, "sample"
+        label,
+        f"kept / encoded, batches of {batch}",
+        lambda: epoch(cache.encode),
+        lambda: epoch(None),
+        pairs,
+        PICTURES,
+        "sample",
     )
 
 

@@ -35,14 +35,17 @@ def test_the_same_key_gives_the_same_text(seed: int, epoch: int, place: str) -> 
 @pytest.mark.parametrize(
     ("text", "wordings"),
     [
-        ("a cat", instructions.BRIEF),
+        ("a cat", instructions.NAMING),
+        ("a cat that lies on a sofa", instructions.BRIEF),
         ("a cat " * 20, instructions.DETAILED),
-        ("一只猫", instructions.BRIEF_CHINESE),
+        ("一只猫", instructions.NAMING_CHINESE),
+        ("一只猫在窗台上晒太阳", instructions.NAMING_CHINESE),
+        ("一只猫在窗台上晒太阳和睡觉", instructions.BRIEF_CHINESE),
         ("一只猫在窗台上晒太阳，" * 6, instructions.DETAILED_CHINESE),
     ],
 )
 def test_wordings_fit_the_caption_and_are_all_used(text: str, wordings: tuple[str, ...]) -> None:
-    assert len(set(wordings)) == len(wordings) >= 12
+    assert len(set(wordings)) == len(wordings) >= 8
     places = Counter(instruct(caption(text, place=f"{at}"), seed=0).messages[0].text for at in range(400))
     epochs = Counter(instruct(caption(text), seed=0, epoch=at).messages[0].text for at in range(400))
     seeds = Counter(instruct(caption(text), seed=at).messages[0].text for at in range(400))

@@ -1,9 +1,10 @@
 """Captions and short questions put as instructions, in varied wordings.
 
-A model that was asked for a caption in one wording answers that wording alone. The wording of a record is chosen by
-seed, place and epoch: the same after a resumption, another one in the next epoch. Sources of the two ideas: LLaVA (Liu
-et al., 2023), appendix: lists of brief and detailed requests; LLaVA-1.5 (Liu et al., 2023), section 3.2: say how short
-an answer is wanted. The sentences are our own.
+A model that was asked for a caption in one wording answers that wording alone. What is asked fits what is said: for a
+name ("an ankle boot") what this is, for a sentence a caption, for a paragraph a description. The wording of a record is
+chosen by seed, place and epoch: the same after a resumption, another one in the next epoch. Sources of the two ideas:
+LLaVA (Liu et al., 2023), appendix: lists of brief and detailed requests; LLaVA-1.5 (Liu et al., 2023), section 3.2: say
+how short an answer is wanted. The sentences are our own.
 """
 
 import re
@@ -14,6 +15,16 @@ from isthmus.data.example import Example
 from isthmus.errors import InputError
 from isthmus.messages import Message, TextPart, assistant
 
+NAMING = (
+    "What is this?",
+    "What does this picture show?",
+    "What is in the picture?",
+    "What do you see?",
+    "Name what is in this picture.",
+    "What is shown here?",
+    "Say in a word or two what this is.",
+    "What is this a picture of?",
+)
 BRIEF = (
     "What does this picture show?",
     "Describe this picture briefly.",
@@ -43,6 +54,16 @@ DETAILED = (
     "Describe what is there, where it is and what it looks like.",
     "Provide a full description of this image.",
     "What are all the things in this picture, and how are they arranged?",
+)
+NAMING_CHINESE = (
+    "这是什么？",
+    "图中是什么？",
+    "图片里是什么？",
+    "你看到了什么？",
+    "这张照片拍的是什么？",
+    "请说出图中是什么。",
+    "用一个词说说这是什么。",
+    "这里展示的是什么？",
 )
 BRIEF_CHINESE = (
     "这张图片里有什么？",
@@ -84,7 +105,7 @@ SHORT_CHINESE = ("请用一个词或短语回答。", "请简短作答。", "只
 LONG = 30
 """Words (of Chinese: half as many again in characters) from which a caption is a detailed one."""
 FEW = 5
-"""Words up to which an answer is short; Chinese: characters, twice as many."""
+"""Words up to which an answer is short, and a caption a name; Chinese: characters, twice as many."""
 
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 
@@ -129,8 +150,11 @@ def _turned(example: Example, seed: int, epoch: int) -> str:
 
 def _requests(caption: str) -> tuple[str, ...]:
     if CHINESE.search(caption):
-        return DETAILED_CHINESE if len(caption) >= LONG * 3 // 2 else BRIEF_CHINESE
-    return DETAILED if len(caption.split()) >= LONG else BRIEF
+        brief, detailed, naming = BRIEF_CHINESE, DETAILED_CHINESE, NAMING_CHINESE
+        long = len(caption) >= LONG * 3 // 2
+    else:
+        brief, detailed, naming, long = BRIEF, DETAILED, NAMING, len(caption.split()) >= LONG
+    return detailed if long else naming if _is_short(caption) else brief
 
 
 def _is_short(answer: str) -> bool:

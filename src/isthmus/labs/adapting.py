@@ -22,7 +22,7 @@ from isthmus.training.answering import AnsweringTask
 from isthmus.training.conversations import ConversationBatches, laid_out
 from isthmus.training.loop import Group, LoopSettings, train
 from isthmus.training.policy import Policy
-from isthmus.training.rehearsal import Rehearsal, Rehearse, opening_turn, remember
+from isthmus.training.rehearsal import Rehearsal, Rehearse, remember_own
 from isthmus.vlm.load import load_vlm
 from isthmus.vlm.model import VisionLanguageModel
 
@@ -86,8 +86,7 @@ def teach(
     remembered = {} if remembered is None else remembered
     for each in {stage.rehearsal for stage in way.stages}:
         if each is not None and (each, seed) not in remembered:
-            turn = opening_turn(model.template, model.prompts)
-            remembered[each, seed] = remember(model.language_model, model.tokenizer, each, seed=seed, turn=turn)
+            remembered[each, seed] = remember_own(model, each, seed=seed)
     steps = _steps(way.stages, work.steps)
     for at, stage in enumerate(way.stages):
         torch.manual_seed(seed)  # what adapters begin as

@@ -23,6 +23,7 @@ from isthmus.errors import InputError
 from isthmus.messages import user
 from isthmus.progress import SILENT, Progress
 from isthmus.training.strict import STRICT, Count
+from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.prompt_tokenizer import PromptTokenizer
 from isthmus.vlm.sequence import build
 from isthmus.vlm.template import Template, TextPiece
@@ -123,6 +124,14 @@ def remember(
     language_model.train(training)
     likeliest, logs = torch.cat([each.indices for each in found]), torch.cat([each.values for each in found])
     return Rehearsal(settings, torch.cat(ids), likeliest, logs)
+
+
+def remember_own(
+    model: VisionLanguageModel, settings: Rehearse, *, seed: int, reporter: Progress = SILENT
+) -> Rehearsal:
+    """Of a composed model's language model, in the words of its template. Raises as `remember`."""
+    turn = opening_turn(model.template, model.prompts)
+    return remember(model.language_model, model.tokenizer, settings, seed=seed, turn=turn, reporter=reporter)
 
 
 def opening_turn(template: Template, prompts: PromptTokenizer) -> tuple[int, ...]:

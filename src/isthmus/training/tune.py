@@ -22,7 +22,7 @@ from isthmus.training.conversations import ConversationBatches, laid_out
 from isthmus.training.feature_cache import FeatureCache
 from isthmus.training.loop import Ended
 from isthmus.training.policy import parts_of
-from isthmus.training.rehearsal import Rehearsal, Rehearse, opening_turn, remember
+from isthmus.training.rehearsal import Rehearsal, Rehearse, remember_own
 from isthmus.training.stages import Source, begin, follow, lineage, open_sources, own_device, spread
 from isthmus.training.tune_recipe import TuneRecipe, TuneStage
 from isthmus.vlm.adapters import AdapterShape, has_adapters
@@ -114,13 +114,9 @@ class _Conversing:
 
     def remember(self, stages: Sequence[TuneStage], *, quiet: bool) -> None:
         """What the model finds likely as it is now: before the first stage, since later ones are held against that."""
-        model = self._model
-        turn = opening_turn(model.template, model.prompts)
         for each in {stage.rehearsal for stage in stages if stage.rehearsal is not None}:
             with progress("writing what is rehearsed", each.texts, "texts", quiet=quiet) as reporter:
-                self._remembered[each] = remember(
-                    model.language_model, model.tokenizer, each, seed=self._seed, turn=turn, reporter=reporter
-                )
+                self._remembered[each] = remember_own(self._model, each, seed=self._seed, reporter=reporter)
 
     def task(self, stage: TuneStage) -> AnsweringTask:
         return AnsweringTask(
