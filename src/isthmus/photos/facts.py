@@ -1,0 +1,109 @@
+"""What is known of photos beside their vectors, a column each: the conditions of a query are held against these.
+
+A library of 100,000 photos is a few megabytes of columns, and a condition one pass over them. Notation: N photos.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Self, TypeVar, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.photos.query.model import PhotoKind
+
+T = TypeVar("T")
+Mask = NDArray[np.bool_]
+"""[N], which photos."""
+
+KINDS: tuple[PhotoKind, ...] = get_args(PhotoKind)
+"""A photo's kinds are a number: bit i stands for KINDS[i]."""
+
+
+class Precision(IntEnum):
+    """How exactly it is known when a photo was taken: a scan's date may be a year alone."""
+
+    SECOND = 0
+    DAY = 1
+    MONTH = 2
+    YEAR = 3
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Of one photo. `taken`: naive local wall time, where its precision begins; `latitude` and `longitude` in degrees;
+    `code`: country and region as the gazetteer has them ("US.CA"), "" where nothing is near."""
+
+    photo: int
+    taken: datetime | None = None
+    precision: Precision = Precision.SECOND
+    latitude: float | None = None
+    longitude: float | None = None
+    code: str = ""
+    maker: str = ""
+    model: str = ""
+    kinds: frozenset[PhotoKind] = frozenset()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """photos [N] int64, ascending; taken [N] datetime64[s], NaT where it is not known; precision [N] uint8; latitude,
+    longitude [N] float64, NaN likewise; code, camera [N] int32 into `codes` and `cameras` (maker, model); kinds [N]
+    uint16."""
+
+    photos: NDArray[np.int64]
+    taken: NDArray[np.datetime64]
+    precision: NDArray[np.uint8]
+    latitude: NDArray[np.float64]
+    longitude: NDArray[np.float64]
+    code: NDArray[np.int32]
+    codes: tuple[str, ...]
+    camera: NDArray[np.int32]
+    cameras: tuple[tuple[str, str], ...]
+    kinds: NDArray[np.uint16]
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    @classmethod
+    def of(cls, facts: list[Fact]) -> Self:
+        """In the order of the photos' numbers."""
+        rows = sorted(facts, key=lambda fact: fact.photo)
+        codes, code = _numbered([fact.code for fact in rows])
+        cameras, camera = _numbered([(fact.maker, fact.model) for fact in rows])
+        return cls(
+            np.array([fact.photo for fact in rows], np.int64),
+            np.array([fact.taken for fact in rows], "datetime64[s]"),
+            np.array([fact.precision for fact in rows], np.uint8),
+            np.array([np.nan if fact.latitude is None else fact.latitude for fact in rows], np.float64),
+            np.array([np.nan if fact.longitude is None else fact.longitude for fact in rows], np.float64),
+            code,
+            codes,
+            camera,
+            cameras,
+            np.array([bits(fact.kinds) for fact in rows], np.uint16),
+        )
+
+    def rows(self, photos: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Where these photos stand. All of them must be known."""
+        return np.searchsorted(self.photos, photos)
+
+    def ends(self) -> NDArray[np.datetime64]:
+        """[N]: the first second that is surely after each photo, NaT where it is not known when it was taken."""
+        ends = self.taken + np.timedelta64(1, "s")
+        for precision, unit in ((Precision.DAY, "D"), (Precision.MONTH, "M"), (Precision.YEAR, "Y")):
+            at = self.precision == precision
+            ends[at] = (self.taken[at].astype(f"datetime64[{unit}]") + 1).astype("datetime64[s]")
+        return ends
+
+
+def bits(kinds: frozenset[PhotoKind]) -> int:
+    return sum(1 << KINDS.index(kind) for kind in kinds)
+
+
+def _numbered(values: list[T]) -> tuple[tuple[T, ...], NDArray[np.int32]]:
+    """Each value once, and for each place which it is."""
+    places: dict[T, int] = {}
+    numbers = [places.setdefault(value, len(places)) for value in values]
+    return tuple(places), np.array(numbers, np.int32)
