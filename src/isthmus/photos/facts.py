@@ -5,29 +5,25 @@ A library of 100,000 photos is a few megabytes of columns, and a condition one p
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum
 from typing import Self, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.photos.metadata import Precision
 from isthmus.photos.query.model import PhotoKind
 
 T = TypeVar("T")
 Mask = NDArray[np.bool_]
 """[N], which photos."""
 
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 KINDS: tuple[PhotoKind, ...] = get_args(PhotoKind)
 """A photo's kinds are a number: bit i stands for KINDS[i]."""
 
 
-class Precision(IntEnum):
-    """How exactly it is known when a photo was taken: a scan's date may be a year alone."""
-
-    SECOND = 0
-    DAY = 1
-    MONTH = 2
-    YEAR = 3
+SECOND, DAY, MONTH, YEAR = range(4)
+"""How exactly it is known when a photo was taken, in the order of `metadata.Precision`."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ class Fact:
 
     photo: int
     taken: datetime | None = None
-    precision: Precision = Precision.SECOND
+    precision: Precision = "second"
     latitude: float | None = None
     longitude: float | None = None
     code: str = ""
@@ -75,7 +71,7 @@ class Facts:
         return cls(
             np.array([fact.photo for fact in rows], np.int64),
             np.array([fact.taken for fact in rows], "datetime64[s]"),
-            np.array([fact.precision for fact in rows], np.uint8),
+            np.array([PRECISIONS.index(fact.precision) for fact in rows], np.uint8),
             np.array([np.nan if fact.latitude is None else fact.latitude for fact in rows], np.float64),
             np.array([np.nan if fact.longitude is None else fact.longitude for fact in rows], np.float64),
             code,
@@ -92,7 +88,7 @@ class Facts:
     def ends(self) -> NDArray[np.datetime64]:
         """[N]: the first second that is surely after each photo, NaT where it is not known when it was taken."""
         ends = self.taken + np.timedelta64(1, "s")
-        for precision, unit in ((Precision.DAY, "D"), (Precision.MONTH, "M"), (Precision.YEAR, "Y")):
+        for precision, unit in ((DAY, "D"), (MONTH, "M"), (YEAR, "Y")):
             at = self.precision == precision
             ends[at] = (self.taken[at].astype(f"datetime64[{unit}]") + 1).astype("datetime64[s]")
         return ends

@@ -11,7 +11,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.photos.facts import Facts, Mask, Precision, bits
+from isthmus.photos.facts import DAY, MONTH, SECOND, Facts, Mask, bits
 from isthmus.photos.query.festivals import interval
 from isthmus.photos.query.model import Camera, Interval, Kind, Names, PhotoKind, Place, Places, Query, Text, Time
 
@@ -58,23 +58,23 @@ def taken_at(time: Time, facts: Facts) -> Mask:
         ends = facts.ends()
         found &= _any((_within(each, facts.taken, ends) for each in time.intervals), facts)
     if time.months:
-        found &= (facts.precision <= Precision.MONTH) & np.isin(months, time.months)
+        found &= (facts.precision <= MONTH) & np.isin(months, time.months)
     if time.days:
         of_month = (days - facts.taken.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
         wanted = [month * 32 + day for month, day in time.days]
-        found &= (facts.precision <= Precision.DAY) & np.isin(months * 32 + of_month, wanted)
+        found &= (facts.precision <= DAY) & np.isin(months * 32 + of_month, wanted)
     if time.weekdays:
         weekdays = (days.astype(np.int64) + 3) % 7  # day 0, 1 January 1970, was a Thursday
-        found &= (facts.precision <= Precision.DAY) & np.isin(weekdays, time.weekdays)
+        found &= (facts.precision <= DAY) & np.isin(weekdays, time.weekdays)
     if time.hours:
         hours = (facts.taken - days).astype("timedelta64[h]").astype(np.int64)
         within = _any(((start <= hours) & (hours < end) for start, end in time.hours), facts)
-        found &= (facts.precision == Precision.SECOND) & within
+        found &= (facts.precision == SECOND) & within
     if time.festivals:
         years = np.unique(days[found].astype("datetime64[Y]").astype(np.int64) + 1970)
         named = (interval(name, int(year)) for name in time.festivals for year in years)
         within = _any((_between(days, *each) for each in named if each is not None), facts)
-        found &= (facts.precision <= Precision.DAY) & within
+        found &= (facts.precision <= DAY) & within
     return found
 
 
