@@ -235,6 +235,7 @@ def _run(report: "IndexReport") -> dict[str, Any]:
         "met": report.met,
         "embedded": report.embedded,
         "known": report.known,
+        "again": report.again,
         "unread": dict(report.unread),
         "gone": report.gone,
         "left": report.left,
@@ -248,6 +249,7 @@ def _say_run(report: "IndexReport", found: "Coverage") -> None:
         typer.echo(f"{_shown(os.fsdecode(path))} is empty now: taken for a drive that is not there", err=True)
     news = [f"{report.embedded} photos embedded"]
     news += [f"{report.known} moved or copied"] if report.known else []
+    news += [f"{report.again} read again for their metadata"] if report.again else []
     news += [f"{report.gone} gone"] if report.gone else []
     _print(f"{', '.join(news)} in {report.seconds:.1f} s")
     _print(_sum_up(found))
@@ -264,6 +266,8 @@ def _print_status(found: "Coverage") -> None:
 
 def _sum_up(found: "Coverage") -> str:
     lines = [f"{found.photos} photos in {found.known} files"]
+    if found.sidecars:
+        lines[0] += f", {found.sidecars} sidecars"
     if found.pending:
         lines[0] += f", {found.pending} files to do"
     if found.gone:

@@ -1,15 +1,18 @@
 """What lies where: folders become roots, a walk is compared with what is known, and the rest waits to be read."""
 
+import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from isthmus.photos import paths
+from isthmus.photos.metadata import sidecars_for
 from isthmus.photos.store import Library, Model
-from isthmus.photos.walk import NOT_A_FILE, Entry
+from isthmus.photos.told import VERSION, stamp
+from isthmus.photos.walk import NOT_A_FILE, SIDECAR, Entry
 
 MOMENTARY = ("unreadable", "changing")
 """Reasons that lie in the moment, not in the file: every run tries again."""
@@ -39,10 +42,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Pending:
-    """A file that waits to be read; `path` is whole."""
+    """A file that waits to be read; `path` is whole. `again`: its content is known, what it says is not."""
 
     id: int
     path: bytes
+    again: bool = False
 
 
 def place(library: Library, folder: Path) -> Place:
@@ -98,10 +102,11 @@ def record_walk(library: Library, place: Place, entries: Iterable[Entry], reader
         # Whatever failed for a passing reason, or under other software, is tried again.
         database.execute(
             f"""UPDATE files SET reason = NULL, detail = NULL, reader = NULL
-            WHERE root = ? AND gone_at IS NULL AND size <> {NOT_A_FILE} AND reason IS NOT NULL
+            WHERE root = ? AND gone_at IS NULL AND size <> {NOT_A_FILE} AND reason <> '{SIDECAR}'
             AND (reader IS NOT ? OR reason IN ({",".join("?" * len(MOMENTARY))})) AND substr(path, 1, ?) = ?""",
             (place.root, reader, *MOMENTARY, len(place.start), place.start),
         )
+        _look_at_sidecars(database, place)
         if not place.prefix:
             database.execute("UPDATE roots SET scanned_at = ? WHERE id = ?", (int(time.time()), place.root))
 
@@ -144,18 +149,20 @@ def pending(library: Library, place: Place, model: Model) -> Iterator[Pending]:
     """Files under `place` that wait to be read, a page at a time, in the order in which they were met."""
     last = -1
     while rows := library.query(
-        f"SELECT f.id, f.path {_PENDING} ORDER BY f.id LIMIT {TOGETHER}",
+        f"SELECT f.id, f.path, f.photo IS NOT NULL {_PENDING} ORDER BY f.id LIMIT {TOGETHER}",
         (place.root, len(place.start), place.start, model.id, last),
     ):
-        for id, path in rows:
-            yield Pending(id, paths.join(place.path, path))
+        for id, path, again in rows:
+            yield Pending(id, paths.join(place.path, path), bool(again))
         last = rows[-1][0]
 
 
-# A photo that is known but has no vector of this model is read once, through whichever of its files comes first.
-_PENDING = """FROM files f WHERE f.root = ? AND f.gone_at IS NULL AND f.reason IS NULL
+# A photo that is known but has no vector of this model is read once, through whichever of its files comes first. What
+# a file says is read of each.
+_PENDING = f"""FROM files f WHERE f.root = ? AND f.gone_at IS NULL AND f.reason IS NULL
     AND substr(f.path, 1, ?) = ? AND (f.photo IS NULL
-        OR NOT EXISTS (SELECT 1 FROM vectors v WHERE v.model = ? AND v.photo = f.photo)) AND f.id > ?"""
+        OR NOT EXISTS (SELECT 1 FROM vectors v WHERE v.model = ? AND v.photo = f.photo)
+        OR NOT EXISTS (SELECT 1 FROM facts t WHERE t.file = f.id AND t.version >= {VERSION})) AND f.id > ?"""
 
 
 def _meet(library: Library, place: Place, entries: Sequence[Entry], reader: str) -> None:
@@ -178,6 +185,32 @@ def _meet(library: Library, place: Place, entries: Sequence[Entry], reader: str)
             ],
         )
         database.executemany("INSERT OR IGNORE INTO met VALUES (?)", [(entry.path,) for entry in entries])
+
+
+def _look_at_sidecars(database: sqlite3.Connection, place: Place) -> None:
+    """A file whose sidecar came, changed or went is to be read again."""
+    beside: dict[bytes, bytes] = {
+        path: stamp(paths.split(path)[1], size, mtime_ns)
+        for path, size, mtime_ns in database.execute(
+            f"""SELECT path, size, mtime_ns FROM files WHERE root = ? AND reason = '{SIDECAR}' AND gone_at IS NULL
+            AND substr(path, 1, ?) = ?""",
+            (place.root, len(place.start), place.start),
+        )
+    }
+    read = database.execute(
+        """SELECT f.id, f.path, t.sidecar FROM files f JOIN facts t ON t.file = f.id
+        WHERE f.root = ? AND f.gone_at IS NULL AND substr(f.path, 1, ?) = ? AND (? OR t.sidecar IS NOT NULL)""",
+        (place.root, len(place.start), place.start, bool(beside)),
+    )
+    stale = [(file,) for file, path, was in read if _sidecar_of(path, beside) != was]
+    database.executemany("UPDATE facts SET version = 0 WHERE file = ?", stale)
+
+
+def _sidecar_of(path: bytes, beside: Mapping[bytes, bytes]) -> bytes | None:
+    """The stamp of the one that is read with the file at `path`."""
+    folder, name = paths.split(path)
+    names = (paths.join(folder, os.fsencode(beside)) for beside in sidecars_for(os.fsdecode(name)))
+    return next((beside[name] for name in names if name in beside), None)
 
 
 def _take_in(database: sqlite3.Connection, old: int, inner: bytes, new: int) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from isthmus.errors import CorruptLibrary, InputError, IsthmusError
-from isthmus.photos.schema import APPLICATION_ID, MIGRATIONS, PAGE_SIZE, TABLES, migrate
+from isthmus.photos.schema import APPLICATION_ID, MIGRATIONS, PAGE_SIZE, migrate, tables
 
 MAGIC = b"SQLite format 3\x00"
 
@@ -129,10 +129,10 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _check(database: sqlite3.Connection, path: Path) -> None:
-    tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    there = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     version = database.execute("PRAGMA user_version").fetchone()[0]
     application = database.execute("PRAGMA application_id").fetchone()[0]
-    if not tables and version == 0 and application == 0:
+    if not there and version == 0 and application == 0:
         return  # new: nothing in it yet
     if application != APPLICATION_ID:
         raise damaged(path, "it is an SQLite database but not a photo library")
@@ -142,5 +142,5 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
             why=f"this Isthmus knows versions up to {len(MIGRATIONS)}",
             todo="update Isthmus; nothing was changed",
         )
-    if not tables >= TABLES:
-        raise damaged(path, f"tables are missing: {', '.join(sorted(TABLES - tables))}")
+    if missing := tables(max(version, 1)) - there:
+        raise damaged(path, f"tables are missing: {', '.join(sorted(missing))}")

@@ -5,13 +5,16 @@ A library of 100,000 photos is a few megabytes of columns, and a condition one p
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Self, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.photos.metadata import Precision
 from isthmus.photos.query.model import PhotoKind
+
+if TYPE_CHECKING:  # the library itself keeps what is gathered here
+    from isthmus.photos.store import Library
 
 T = TypeVar("T")
 Mask = NDArray[np.bool_]
@@ -96,6 +99,35 @@ class Facts:
 
 def bits(kinds: frozenset[PhotoKind]) -> int:
     return sum(1 << KINDS.index(kind) for kind in kinds)
+
+
+def kinds_of(number: int) -> frozenset[PhotoKind]:
+    """The other way round."""
+    return frozenset(kind for at, kind in enumerate(KINDS) if number >> at & 1)
+
+
+def load_facts(library: "Library") -> Facts:
+    """Of all photos that have a file; a photo whose files say nothing has a row of unknowns.
+
+    Of several files counts the one with a sidecar, then the one that knows the time best and from better than its
+    name, then the one that knows the place, then the first.
+    """
+    rows = library.query(
+        """SELECT f.photo, t.taken, t.precision, t.latitude, t.longitude, coalesce(t.code, ''), coalesce(t.maker, ''),
+            coalesce(t.model, ''), coalesce(t.kinds, 0)
+        FROM files f LEFT JOIN facts t ON t.file = f.id WHERE f.photo IS NOT NULL AND f.gone_at IS NULL
+        ORDER BY f.photo, t.sidecar IS NULL, t.taken IS NULL, t.taken_from IS 'name',
+            CASE t.precision WHEN 'second' THEN 0 WHEN 'day' THEN 1 WHEN 'month' THEN 2 ELSE 3 END,
+            t.latitude IS NULL, f.id"""
+    )
+    best: dict[int, Fact] = {}
+    for photo, taken, precision, latitude, longitude, code, maker, model, kinds in rows:
+        if photo not in best:
+            at = datetime.fromisoformat(taken) if taken else None
+            best[photo] = Fact(
+                photo, at, precision or "second", latitude, longitude, code, maker, model, kinds_of(kinds)
+            )
+    return Facts.of(list(best.values()))
 
 
 def _numbered(values: list[T]) -> tuple[tuple[T, ...], NDArray[np.int32]]:

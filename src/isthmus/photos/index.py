@@ -37,11 +37,13 @@ SAVE_AT_LEAST = 256
 
 @dataclass
 class IndexReport:
-    """What one run did. Counts are of files, except `embedded`: pictures that went through the model."""
+    """What one run did. Counts are of files, except `embedded`: pictures that went through the model. `again`: files
+    whose content was known and that were read for what they say of it (their sidecar changed)."""
 
     met: int = 0
     embedded: int = 0
     known: int = 0
+    again: int = 0
     unread: Counter[str] = field(default_factory=Counter)
     gone: int = 0
     left: int = 0
@@ -195,7 +197,12 @@ class _Run:
         for where, twin in waiting:
             shape = self.library.has_vector(twin.hash, self.model)
             if shape is not None:
-                self._finish(Known(twin.file.id, twin.hash, twin.size, twin.mtime_ns, *shape), shown)
+                self._finish(
+                    Known(
+                        twin.file.id, twin.hash, twin.size, twin.mtime_ns, *shape, told=twin.told, again=twin.file.again
+                    ),
+                    shown,
+                )
             elif self.reader.is_on_the_way(twin.hash):
                 self.twins.append((where, twin))
             else:  # the other one failed: this one speaks for itself
@@ -221,6 +228,8 @@ class _Run:
 
     def _finish(self, outcome: Outcome, shown: Progress) -> None:
         match outcome:
+            case Known(vector=None, again=True):
+                self.report.again += 1
             case Known(vector=None):
                 self.report.known += 1
             case Known():

@@ -14,6 +14,11 @@ def join(folder: bytes, name: bytes) -> bytes:
     return os.path.join(folder, name)
 
 
+def split(path: bytes) -> tuple[bytes, bytes]:
+    """The folder it is in, and its own name."""
+    return os.path.split(path)
+
+
 def start(folder: bytes) -> bytes:
     """What the paths of everything in `folder` start with."""
     return os.path.join(folder, b"") if folder else b""

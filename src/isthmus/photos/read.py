@@ -15,6 +15,7 @@ from isthmus.images.sniff import HEAD, sniff
 from isthmus.images.views import Fit, Picture, Views
 from isthmus.photos.catalogue import Pending
 from isthmus.photos.store import Known, Outcome, Unread, Vanished
+from isthmus.photos.told import Told, told_by
 
 BIG_FILE = 64 << 20
 """Bytes. Only one file above this is held at a time, whatever the number of threads."""
@@ -42,6 +43,7 @@ class Twin:
     hash: bytes
     size: int
     mtime_ns: int
+    told: Told
 
 
 class Reader:
@@ -101,12 +103,13 @@ class Reader:
                 return Unread(pending.id, None, None, "changing", "it was written to while it was read")
             # What is hashed is what is decoded: both come from this one copy of the bytes.
             hash = hashlib.sha256(data).digest()
-            known = Known(pending.id, hash, size, mtime_ns, 0, 0)
+            told = told_by(pending.path, data)
+            known = Known(pending.id, hash, size, mtime_ns, 0, 0, told=told, again=pending.again)
             if (shape := self._seen(hash)) is not None:
                 return replace(known, width=shape[0], height=shape[1])
             with self._turn:
                 if hash in self._on_the_way:
-                    return Twin(pending, hash, size, mtime_ns)
+                    return Twin(pending, hash, size, mtime_ns, told)
                 self._on_the_way.add(hash)
             return self._decode(known, data)
 

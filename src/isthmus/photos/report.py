@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from isthmus.photos import paths
 from isthmus.photos.store import Library
-from isthmus.photos.walk import NOT_A_FILE
+from isthmus.photos.walk import NOT_A_FILE, SIDECAR
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class UnreadFile:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Every entry met is in exactly one of `known`, `pending` and (by reason) `unread`; `gone` are no longer met.
+    """Every entry met is in exactly one of `known`, `pending`, `sidecars` and (by reason) `unread`; `gone` are no
+    longer met.
 
     `photos`: distinct contents. `passed_over` counts, among `unread`, what holds no bytes of its own: links to
     folders, pipes, folders not entered.
@@ -44,6 +45,7 @@ class Coverage:
     photos: int
     known: int
     pending: int
+    sidecars: int
     unread: dict[str, int]
     passed_over: int
     gone: int
@@ -51,7 +53,7 @@ class Coverage:
 
     @property
     def met(self) -> int:
-        return self.known + self.pending + sum(self.unread.values())
+        return self.known + self.pending + self.sidecars + sum(self.unread.values())
 
 
 def coverage(library: Library) -> Coverage:
@@ -75,6 +77,8 @@ def coverage(library: Library) -> Coverage:
         """SELECT reason, count(*) FROM files WHERE reason IS NOT NULL AND gone_at IS NULL
         GROUP BY reason ORDER BY count(*) DESC, reason"""
     )
+    by_reason = dict(unread)
+    sidecars = by_reason.pop(SIDECAR, 0)
     return Coverage(
         library=str(library.folder),
         roots=tuple(RootReport(os.fsdecode(path), files, paths.is_folder(path)) for path, files in roots),
@@ -82,7 +86,8 @@ def coverage(library: Library) -> Coverage:
         photos=library.query("SELECT count(*) FROM photos")[0][0],
         known=known,
         pending=pending,
-        unread=dict(unread),
+        sidecars=sidecars,
+        unread=by_reason,
         passed_over=aside,
         gone=gone,
         bytes=sum(file.stat().st_size for file in library.folder.iterdir() if file.is_file()),
@@ -92,7 +97,7 @@ def coverage(library: Library) -> Coverage:
 def unread_files(library: Library) -> list[UnreadFile]:
     """Each file that could not be read, by reason and path."""
     rows = library.query(
-        """SELECT r.path, f.path, f.reason, coalesce(f.detail, '') FROM files f JOIN roots r ON r.id = f.root
-        WHERE f.reason IS NOT NULL AND f.gone_at IS NULL ORDER BY f.reason, r.path, f.path"""
+        f"""SELECT r.path, f.path, f.reason, coalesce(f.detail, '') FROM files f JOIN roots r ON r.id = f.root
+        WHERE f.reason <> '{SIDECAR}' AND f.gone_at IS NULL ORDER BY f.reason, r.path, f.path"""
     )
     return [UnreadFile(os.fsdecode(paths.join(root, path)), reason, detail) for root, path, reason, detail in rows]

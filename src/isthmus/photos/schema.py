@@ -5,6 +5,7 @@ says where copies of it lie, `vectors` holds what a model made of it. A rename o
 Whatever is learned about a picture later (time, place, text in it, names) refers to `photos.id` in the same way.
 """
 
+import re
 import sqlite3
 
 APPLICATION_ID = 0x69737468
@@ -75,10 +76,52 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TRIGGER vector_removed AFTER DELETE ON vectors BEGIN
             UPDATE models SET generation = generation + 1 WHERE id = OLD.model; END""",
     ),
+    (
+        # What a file says of its photo (`metadata.Metadata`): of the file, since its name and its sidecar speak too.
+        # `version`: of the code that read it; an older one, or none, and the file is read again. `sidecar`: which one
+        # was read, with its size and time. `taken`: ISO 8601, local wall time. `kinds`: bits, as `facts` has them.
+        # `code`: country and region of the gazetteer. `problems`: a line each.
+        """CREATE TABLE facts (
+            file INTEGER PRIMARY KEY REFERENCES files (id),
+            version INTEGER NOT NULL,
+            sidecar BLOB,
+            taken TEXT,
+            precision TEXT,
+            "offset" INTEGER,
+            taken_from TEXT,
+            latitude REAL,
+            longitude REAL,
+            altitude REAL,
+            code TEXT NOT NULL,
+            maker TEXT NOT NULL,
+            model TEXT NOT NULL,
+            lens TEXT NOT NULL,
+            rating INTEGER,
+            title TEXT NOT NULL,
+            caption TEXT NOT NULL,
+            software TEXT NOT NULL,
+            kinds INTEGER NOT NULL,
+            live_id TEXT NOT NULL,
+            problems TEXT NOT NULL
+        )""",
+        # Keywords and people. `x`, `y`, `w`, `h`: where in the upright picture a person is, shares of its sides.
+        """CREATE TABLE tags (
+            file INTEGER NOT NULL REFERENCES files (id),
+            kind TEXT NOT NULL CHECK (kind IN ('keyword', 'person')),
+            value TEXT NOT NULL,
+            x REAL, y REAL, w REAL, h REAL
+        )""",
+        "CREATE INDEX tags_of_file ON tags (file)",
+        "CREATE INDEX tags_of_value ON tags (value)",
+    ),
 )
 """Migration i leads from version i to i + 1 (PRAGMA user_version). Never edited once released, only added to."""
 
-TABLES = {"library", "roots", "photos", "files", "models", "vectors"}
+
+def tables(version: int) -> set[str]:
+    """The names of those that a library of that version has."""
+    made = (re.match(r"CREATE TABLE (\w+)", statement) for step in MIGRATIONS[:version] for statement in step)
+    return {match[1] for match in made if match}
 
 
 def migrate(database: sqlite3.Connection, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:

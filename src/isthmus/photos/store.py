@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from isthmus.errors import InputError
 from isthmus.photos.database import complain_if_damaged, damaged, in_words, open_for_reading, open_for_writing
+from isthmus.photos.told import Told, write
 
 FILE = "library.sqlite"
 
@@ -37,7 +38,8 @@ class Model:
 
 @dataclass(frozen=True)
 class Known:
-    """A file whose content is known. `vector` only where this content is new to the model."""
+    """A file whose content is known. `vector` only where this content is new to the model; `told`: what it says.
+    `again`: its content was known before."""
 
     file: int
     hash: bytes
@@ -46,6 +48,8 @@ class Known:
     width: int
     height: int
     vector: Vector | None = None
+    told: Told | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -246,6 +250,8 @@ class Library:
             gone_at = NULL WHERE id = ?""",
             (photo, known.size, known.mtime_ns, known.file),
         )
+        if known.told is not None:
+            write(database, known.file, known.told)
 
     def _vector(self, id: int, vector: bytes, crc: int, dim: int) -> bytes:
         if not isinstance(vector, bytes) or len(vector) != 2 * dim or zlib.crc32(vector) != crc:

@@ -10,6 +10,10 @@ from isthmus.photos import paths
 NOT_A_FILE = -1
 """The `size` of an entry that holds no bytes of its own."""
 
+SIDECARS = b".xmp"
+SIDECAR = "sidecar"
+"""The reason for which a file of XMP is not read as a photo: it is read with the one it belongs to."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -28,7 +32,8 @@ def walk(root: bytes, prefix: bytes = b"", *, avoid: frozenset[bytes] = frozense
     Links to folders are never followed, so no loop of links traps the walk and it never leaves the root. A link to
     a file is followed where the file lies under the root. Hidden folders (`.trash`, `.thumbnails`) and those in
     `avoid` (real paths) are not entered. Whatever is not entered is an Entry with its reason: "link to a folder",
-    "link out of the folder", "broken link", "hidden folder", "unreadable folder", "not a regular file".
+    "link out of the folder", "link to a sidecar", "broken link", "hidden folder", "unreadable folder",
+    "not a regular file"; or a "sidecar".
     """
     real_root = paths.real(root)
     stack = [prefix]
@@ -74,13 +79,16 @@ def _link(real_root: bytes, path: bytes) -> Entry:
         return _aside(path, "link to a folder")
     if not paths.real(whole).startswith(paths.start(real_root)):
         return _aside(path, "link out of the folder")
+    if path.lower().endswith(SIDECARS):
+        return _aside(path, "link to a sidecar")  # it is not followed when it is read, either
     return _file(path, target)
 
 
 def _file(path: bytes, status: os.stat_result) -> Entry:
     if not stat.S_ISREG(status.st_mode):
         return _aside(path, "not a regular file")
-    return Entry(path, status.st_size, status.st_mtime_ns)
+    reason = SIDECAR if path.lower().endswith(SIDECARS) else None
+    return Entry(path, status.st_size, status.st_mtime_ns, reason)
 
 
 def _aside(path: bytes, reason: str, detail: str | None = None) -> Entry:

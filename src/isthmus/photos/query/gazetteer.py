@@ -38,18 +38,23 @@ class Gazetteer:
         A city comes before the region around it that bears its name if a fifth of the region lives there: "Kyoto" is
         the city, "Quebec" the province. Where the two are one (Beijing, Singapore) only the larger is given.
         """
-        found = [self._place(self._lines[n], language) for n in self._by_name.get(plain(folded), ())]
+        found = [self.place(self._lines[n], language) for n in self._by_name.get(plain(folded), ())]
         found.sort(key=lambda place: (-place.population, place.code))
         found = [place for place in found if not any(_is_one(place, outer) for outer in found)]
         return tuple(sorted(found, key=lambda p: p.kind == "region" and any(_is_heart(inner, p) for inner in found)))
 
     def cities(self, folded: str, language: str = "en") -> tuple[Place, ...]:
         """Only those that have a centre, for a distance to be counted from; the most populous first."""
-        found = [self._place(self._lines[n], language) for n in self._by_name.get(plain(folded), ())]
+        found = [self.place(self._lines[n], language) for n in self._by_name.get(plain(folded), ())]
         return tuple(sorted((p for p in found if p.radius_km), key=lambda place: (-place.population, place.code)))
 
+    def towns(self) -> Iterator[str]:
+        """The lines of all that have a centre, for `place`."""
+        return (line for line in self._lines if line[0] == "P")
+
     @staticmethod
-    def _place(line: str, language: str) -> Place:
+    def place(line: str, language: str) -> Place:
+        """What a line of the table says."""
         letter, code, english, chinese, latitude, longitude, population, _ = line.split("\t")
         people = int(population)
         name = chinese if language == "zh" and chinese else english

@@ -1,0 +1,99 @@
+"""What a file says of its photo, with its sidecar: as it is read, and as the library keeps it.
+
+Kept for each file, for its name and its sidecar speak too; `facts` gathers what is said of a photo.
+"""
+
+import os
+import sqlite3
+import stat
+from dataclasses import dataclass
+
+from isthmus.photos import paths
+from isthmus.photos.facts import bits
+from isthmus.photos.metadata import Metadata, Region, metadata_of, sidecars_for
+from isthmus.photos.query.nearest import nearest
+
+VERSION = 1
+"""Of the reading. Raise it where more or better is read: files are then read again, not embedded again."""
+
+MAX_SIDECAR = 4 << 20
+"""Bytes; a longer one is read this far and refused by the reading."""
+
+FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+"""A sidecar that is a link could lead out of the folder: it is not followed."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """`sidecar`: which one was read, as `stamp` has it; None where there is none."""
+
+    metadata: Metadata
+    sidecar: bytes | None = None
+
+
+def told_by(path: bytes, data: bytes) -> Told:
+    """What the file at `path`, with these bytes, and its sidecar say. Never raises."""
+    folder, name = os.path.split(path)
+    found = _sidecar(folder, os.fsdecode(name))
+    beside, mark = found or (None, None)
+    return Told(metadata_of(data, name=os.fsdecode(name), sidecar=beside), mark)
+
+
+def stamp(name: bytes, size: int, mtime_ns: int) -> bytes:
+    """Which sidecar it is, and of when."""
+    return b"%s\0%d\0%d" % (name, size, mtime_ns)
+
+
+def write(database: sqlite3.Connection, file: int, told: Told) -> None:
+    """In place of what the file said before."""
+    said = told.metadata
+    code = ""
+    if said.latitude is not None and said.longitude is not None and (town := nearest(said.latitude, said.longitude)):
+        code = town.code
+    values = {
+        "file": file,
+        "version": VERSION,
+        "sidecar": told.sidecar,
+        "taken": said.taken.isoformat() if said.taken else None,
+        "precision": said.precision,
+        "offset": said.offset,
+        "taken_from": said.taken_from,
+        "latitude": said.latitude,
+        "longitude": said.longitude,
+        "altitude": said.altitude,
+        "code": code,
+        "maker": said.maker,
+        "model": said.model,
+        "lens": said.lens,
+        "rating": said.rating,
+        "title": said.title,
+        "caption": said.caption,
+        "software": said.software,
+        "kinds": bits(said.kinds),
+        "live_id": said.live_id,
+        "problems": "\n".join(said.problems),
+    }
+    names = ", ".join(f'"{name}"' for name in values)
+    places = ", ".join(f":{name}" for name in values)
+    database.execute(f"INSERT OR REPLACE INTO facts ({names}) VALUES ({places})", values)
+    database.execute("DELETE FROM tags WHERE file = ?", (file,))
+    boxes: dict[str, Region] = {region.name: region for region in said.regions}
+    tags: list[tuple[object, ...]] = [(file, "keyword", word, None, None, None, None) for word in said.keywords]
+    for person in said.people:
+        box = boxes.get(person)
+        tags.append((file, "person", person, *((box.x, box.y, box.w, box.h) if box else (None,) * 4)))
+    database.executemany("INSERT INTO tags VALUES (?, ?, ?, ?, ?, ?, ?)", tags)
+
+
+def _sidecar(folder: bytes, name: str) -> tuple[bytes, bytes] | None:
+    """Its bytes and its stamp."""
+    for beside in sidecars_for(name):
+        try:
+            with os.fdopen(os.open(paths.join(folder, os.fsencode(beside)), FLAGS), "rb") as file:
+                status = os.fstat(file.fileno())
+                if stat.S_ISREG(status.st_mode):
+                    mark = stamp(os.fsencode(beside), status.st_size, status.st_mtime_ns)
+                    return file.read(MAX_SIDECAR + 1), mark
+        except OSError:
+            continue
+    return None
