@@ -16,6 +16,7 @@ from benchmarks.machine import show
 from benchmarks.photo_library.make import PHOTOS
 from benchmarks.photo_library.questions import Question, questions
 from benchmarks.photo_library.score import Answer, Row, Score, score, summary, verdicts
+from benchmarks.photo_library.story import NOW
 
 from benchmarks.photo_library import truth
 from isthmus.contrastive import Embedder, load_embedder
@@ -29,7 +30,7 @@ Ask = Callable[[str], Answer]
 """A sentence -> files relative to the made library's folder, best first, and how many are sure."""
 
 PAGE = 10
-"""Today's search has no cut-off: its first page is what it shows as found."""
+"""Search has no cut-off yet: its first page is what it shows as found."""
 
 
 def main() -> None:
@@ -61,8 +62,8 @@ def todays_search(made: Path, kept: Path, embedder: Embedder, top: int) -> Itera
         root = made.resolve()
 
         def ask(sentence: str) -> Answer:
-            found = search(store, embedder, sentence, top)
-            paths = tuple(Path(hit.path).relative_to(root).as_posix() for hit in found)
+            found = search(store, embedder, sentence, top, now=NOW)
+            paths = tuple(Path(hit.path).relative_to(root).as_posix() for hit in found.hits)
             return Answer(paths, min(PAGE, len(paths)))
 
         yield ask

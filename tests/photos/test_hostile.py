@@ -36,7 +36,7 @@ def test_every_hostile_file_is_indexed_or_listed_with_its_reason(tmp_path: Path,
         assert strange
         for file in strange:
             assert os.fsencode(json.loads(json.dumps(file.path))) == os.fsencode(file.path)
-        hits = search(library, embedder, "red", 1000)
+        hits = search(library, embedder, "red", 1000).hits
         assert len(hits) == found.photos
         again = index(library, [root], embedder, quiet=True)
         assert (again.embedded, again.gone) == (0, 0)

@@ -58,7 +58,7 @@ def test_a_renamed_file_and_a_moved_folder_keep_their_vectors(
     assert (report.embedded, report.known, report.gone) == (0, 3, 3)
     assert rows(tmp_path / "lib")["vectors"] == vectors
     with Library.read(tmp_path / "lib") as library:
-        assert Path(search(library, embedder, "green", 1)[0].path) == folder / "c/deep/green.png"
+        assert Path(search(library, embedder, "green", 1).hits[0].path) == folder / "c/deep/green.png"
 
 
 def test_a_whole_root_that_moves_is_not_embedded_again(tmp_path: Path, folder: Path, embedder: ColourEmbedder) -> None:
@@ -67,7 +67,7 @@ def test_a_whole_root_that_moves_is_not_embedded_again(tmp_path: Path, folder: P
     report = run(tmp_path / "lib", tmp_path / "elsewhere", embedder=embedder)
     assert (report.embedded, report.known) == (0, 5)
     with Library.read(tmp_path / "lib") as library:
-        hit = search(library, embedder, "red", 1)[0]
+        hit = search(library, embedder, "red", 1).hits[0]
         assert (Path(hit.path), hit.available) == (tmp_path / "elsewhere/a/red.png", True)
 
 
@@ -98,7 +98,7 @@ def test_an_edited_file_is_read_again_and_its_old_content_found_no_more(
     report = run(tmp_path / "lib", folder, embedder=embedder)
     assert (report.embedded, report.known) == (1, 0)
     with Library.read(tmp_path / "lib") as library:
-        hits = search(library, embedder, "black", 10)
+        hits = search(library, embedder, "black", 10).hits
     assert Path(hits[0].path) == folder / "a/red.png"
     assert (hits[0].width, hits[0].height) == (50, 50)
     assert len(hits) == 5
@@ -113,12 +113,12 @@ def test_a_deleted_file_is_gone_and_comes_back_without_the_model(
     assert run(tmp_path / "lib", folder, embedder=embedder).gone == 1
     with Library.read(tmp_path / "lib") as library:
         assert coverage(library).gone == 1
-        assert "blue.jpg" not in {Path(hit.path).name for hit in search(library, embedder, "blue", 10)}
+        assert "blue.jpg" not in {Path(hit.path).name for hit in search(library, embedder, "blue", 10).hits}
     kept.rename(folder / "a/blue.jpg")
     report = run(tmp_path / "lib", folder, embedder=embedder)
     assert (report.embedded, report.known, report.left) == (0, 0, 0)
     with Library.read(tmp_path / "lib") as library:
-        assert Path(search(library, embedder, "blue", 1)[0].path).name == "blue.jpg"
+        assert Path(search(library, embedder, "blue", 1).hits[0].path).name == "blue.jpg"
 
 
 def test_an_emptied_mount_point_marks_nothing_gone(tmp_path: Path, folder: Path, embedder: ColourEmbedder) -> None:
@@ -142,7 +142,7 @@ def test_a_missing_folder_is_refused_and_changes_nothing(
         run(tmp_path / "lib", folder, embedder=embedder)
     assert rows(tmp_path / "lib") == before
     with Library.read(tmp_path / "lib") as library:
-        hits = search(library, embedder, "red", 10)
+        hits = search(library, embedder, "red", 10).hits
     assert len(hits) == 5
     assert not any(hit.available for hit in hits)
 

@@ -31,7 +31,7 @@ def use(library: Path, embedder: ColourEmbedder) -> None:
     """Everything that reads: raises CorruptLibrary where something is wrong."""
     with Library.read(library) as store:
         store.check()
-        assert len(search(store, embedder, "red", 10)) == 5
+        assert len(search(store, embedder, "red", 10).hits) == 5
     with Library.write(library):
         pass
 
@@ -60,7 +60,7 @@ def test_a_second_writer_is_refused_in_one_line_and_readers_are_not(made: Path, 
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert "is in use: another process is indexing it" in other.stderr.splitlines()[-1]
         with Library.read(made) as reader:
-            assert len(search(reader, embedder, "red", 10)) == 5
+            assert len(search(reader, embedder, "red", 10).hits) == 5
     with Library.write(made):
         pass
 

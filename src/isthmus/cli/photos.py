@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
     from isthmus.photos.index import IndexReport
     from isthmus.photos.report import Coverage
-    from isthmus.photos.search import Hit
+    from isthmus.photos.search import Found, Hit
     from isthmus.photos.store import Library
 
 DEFAULT_MODEL = "default/embedder"
@@ -93,33 +93,43 @@ def index_command(
 @app.command("search")
 def search_command(
     query: Annotated[str, typer.Argument(help='What to look for, as in "a cup of coffee".')],
-    top: Annotated[int, typer.Option(min=1, help="Number of results.")] = 10,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="Number of results. Default: as many as QUERY says, else 10.")
+    ] = None,
     as_json: JsonOption = False,
     sheet: Annotated[Path | None, typer.Option(help="Write the results as one labelled picture (PNG).")] = None,
     library: LibraryOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Find the photos nearest to QUERY."""
-    from isthmus.photos.search import check_query, search
+    """Find photos by QUERY: what they show, when and where they were taken, with which camera, of what kind."""
+    from isthmus.photos.search import check_query, read_query, search
     from isthmus.photos.store import FILE, Library
 
-    check_query(query, top)
+    check_query(query, top or 1)
     if sheet is not None and not sheet.absolute().parent.is_dir():
         raise InputError(f"there is no folder {sheet.absolute().parent}", todo="write the sheet elsewhere")
     folder = _folder(library)
     if library is not None and not folder.is_dir():
         raise InputError(f"there is no folder {folder}", todo="check --library")
-    hits: list[Hit] = []
+    found: Found | None = None
     if (folder / FILE).exists():
         with Library.read(folder) as store:
             if last := _last_model(store):
-                hits = search(store, _embedder(model or last), query, top)
+                asked = read_query(store, query)
+                # A query of conditions alone needs no model, and is answered before one would be loaded.
+                embedder = _embedder(model or last) if asked.vector_text else None
+                found = search(store, embedder, asked, top)
+    hits = found.hits if found else ()
     if as_json:
-        _print_json({"query": query, "library": str(folder), "results": [vars(hit) for hit in hits]})
-    elif hits:
+        read_as = _read_as(found) if found else {}
+        _print_json({"query": query, "library": str(folder), **read_as, "results": [vars(hit) for hit in hits]})
+    else:
         _print_hits(hits)
+    if found:
+        _say_found(found)
     if not hits:
-        typer.echo(f"no photos are indexed in {folder} (index some with: isthmus photos index FOLDER)", err=True)
+        if not found or not found.photos:
+            typer.echo(f"no photos are indexed in {folder} (index some with: isthmus photos index FOLDER)", err=True)
         raise typer.Exit(1)
     if sheet is not None:
         from isthmus.photos.sheet import write_sheet
@@ -278,11 +288,39 @@ def _sum_up(found: "Coverage") -> str:
     return "\n".join(lines)
 
 
-def _print_hits(hits: "list[Hit]") -> None:
+def _read_as(found: "Found") -> dict[str, Any]:
+    from isthmus.photos.query import to_json
+
+    return {
+        "read_as": json.loads(to_json(found.query)),
+        "fitting": found.fitting,
+        "photos": found.photos,
+        "without": [{"chip": at, "fitting": count} for at, count in found.without],
+    }
+
+
+def _say_found(found: "Found") -> None:
+    """How the query was understood, where it was more than words; and what would help where nothing fits."""
+    from isthmus.photos.query import explain
+
+    query = found.query
+    if any(chip.kind != "words" for chip in query.chips) or query.unsure:
+        typer.echo(f"{explain(query)} ({found.fitting} of {found.photos} photos fit)", err=True)
+    for denied in query.negative:
+        typer.echo(
+            f"“{denied}” is not left out: that a picture does not show something is not understood yet", err=True
+        )
+    for at, count in found.without:
+        typer.echo(f"without “{query.chips[at].label}”: {count}", err=True)
+
+
+def _print_hits(hits: "Sequence[Hit]") -> None:
     for hit in hits:
+        score = "" if hit.score is None else f"{hit.score:.3f}  "
+        taken = f"  {hit.taken}" if hit.taken else ""
         copies = f"  (+{len(hit.copies)} copies)" if hit.copies else ""
         away = "" if hit.available else "  (not there now)"
-        _print(f"{hit.rank:3}  {hit.score:.3f}  {_shown(hit.path)}  {hit.width}x{hit.height}{copies}{away}")
+        _print(f"{hit.rank:3}  {score}{_shown(hit.path)}  {hit.width}x{hit.height}{taken}{copies}{away}")
 
 
 def _shown(path: str) -> str:

@@ -149,12 +149,12 @@ def _turned(example: Example, seed: int, epoch: int) -> str:
 
 
 def _requests(caption: str) -> tuple[str, ...]:
-    if CHINESE.search(caption):
-        brief, detailed, naming = BRIEF_CHINESE, DETAILED_CHINESE, NAMING_CHINESE
-        long = len(caption) >= LONG * 3 // 2
-    else:
-        brief, detailed, naming, long = BRIEF, DETAILED, NAMING, len(caption.split()) >= LONG
-    return detailed if long else naming if _is_short(caption) else brief
+    chinese = CHINESE.search(caption) is not None
+    if len(caption) >= LONG * 3 // 2 if chinese else len(caption.split()) >= LONG:
+        return DETAILED_CHINESE if chinese else DETAILED
+    if _is_short(caption):
+        return NAMING_CHINESE if chinese else NAMING
+    return BRIEF_CHINESE if chinese else BRIEF
 
 
 def _is_short(answer: str) -> bool:

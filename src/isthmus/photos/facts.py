@@ -84,9 +84,12 @@ class Facts:
             np.array([bits(fact.kinds) for fact in rows], np.uint16),
         )
 
-    def rows(self, photos: NDArray[np.int64]) -> NDArray[np.intp]:
-        """Where these photos stand. All of them must be known."""
-        return np.searchsorted(self.photos, photos)
+    def told_time(self, photo: int) -> str | None:
+        """When it was taken, ISO 8601, as exactly as it is known; None where it is not."""
+        row = int(np.searchsorted(self.photos, photo))
+        if np.isnat(self.taken[row]):
+            return None
+        return str(self.taken[row])[: (19, 10, 7, 4)[self.precision[row]]]
 
     def ends(self) -> NDArray[np.datetime64]:
         """[N]: the first second that is surely after each photo, NaT where it is not known when it was taken."""

@@ -13,12 +13,26 @@ from numpy.typing import NDArray
 
 from isthmus.photos.facts import DAY, MONTH, SECOND, Facts, Mask, bits
 from isthmus.photos.query.festivals import interval
-from isthmus.photos.query.model import Camera, Interval, Kind, Names, PhotoKind, Place, Places, Query, Text, Time
+from isthmus.photos.query.model import (
+    Camera,
+    ChipKind,
+    Interval,
+    Kind,
+    Names,
+    PhotoKind,
+    Place,
+    Places,
+    Query,
+    Text,
+    Time,
+)
 
 Look = Callable[[str], Mask]
 """Which photos show who has this name, or hold this text."""
 
 EARTH_KM = 6371.0
+CONDITIONS: frozenset[ChipKind] = frozenset({"time", "place", "name", "camera", "kind", "text"})
+"""What is held against photos here; words are for the vectors."""
 NO_PHOTOGRAPHS: frozenset[PhotoKind] = frozenset({"video", "screenshot", "document", "animation"})
 """What "only photos" leaves out."""
 

@@ -18,7 +18,8 @@ ROUNDING = 2.0**-10
 
 @dataclass(frozen=True)
 class Scan:
-    """All N scores, rounded to fp16, and from them exact ones on demand.
+    """All N scores, rounded to fp16, and from them exact ones on demand. `kept`: rows that count; of the others `rough`
+    is -inf.
 
     One pass of fp16 products reads each row once (torch accumulates in fp32 and rounds the result); only rows that
     could be among the best are scored again in fp32, so the order is that of fp32 arithmetic on the stored vectors.
@@ -28,20 +29,25 @@ class Scan:
     query: NDArray[np.float32]
     rough: torch.Tensor
     slack: float
+    kept: int
 
     @classmethod
-    def of(cls, rows: NDArray[np.float16], query: NDArray[np.float32]) -> "Scan":
-        """rows [N, D] fp16, unit length; query [D] float32, unit length."""
+    def of(cls, rows: NDArray[np.float16], query: NDArray[np.float32], keep: NDArray[np.bool_] | None = None) -> "Scan":
+        """rows [N, D] fp16, unit length; query [D] float32, unit length; keep [N]: the only rows that count."""
         rounded = query.astype(np.float16)
         with torch_threads(THREADS):
             rough = torch.mv(torch.from_numpy(rows), torch.from_numpy(rounded)).float()
         # |rounded . row - query . row| <= |rounded - query| by Cauchy-Schwarz, rows being of unit length.
         slack = ROUNDING + 1.001 * float(np.linalg.norm(rounded.astype(np.float32) - query))
-        return cls(rows, query, rough, slack)
+        if keep is None:
+            return cls(rows, query, rough, slack, len(rows))
+        # All rows are read in one pass, and some not looked at: faster than gathering those that are, but for few.
+        rough[torch.from_numpy(~keep)] = -torch.inf
+        return cls(rows, query, rough, slack, int(keep.sum()))
 
     def best(self, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k best rows and their scores in fp32, best first; equal scores in the order of rows. O(N) beside k."""
-        k = min(k, len(self.rows))
+        k = min(k, self.kept)
         if k == 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         # Every row whose true score can reach the true k-th best: its rough one is within twice the slack of it.

@@ -62,7 +62,7 @@ def write_sheet(hits: Sequence[Hit], query: str, path: Path) -> list[str]:
         else:
             photo.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
             sheet.paste(photo, (left + (CELL - photo.width) // 2, top + (CELL - photo.height) // 2))
-        score = f"{hit.rank}   {hit.score:.3f}"
+        score = f"{hit.rank}" if hit.score is None else f"{hit.rank}   {hit.score:.3f}"
         draw.text((left, top + CELL + 6), score, FAINT, small)
         draw.text((left, top + CELL + 25), _cut(name, small, CELL), INK, small)
     try:
