@@ -311,7 +311,7 @@ def _say_found(found: "Found") -> None:
             f"“{denied}” is not left out: that a picture does not show something is not understood yet", err=True
         )
     for at, count in found.without:
-        typer.echo(f"without “{query.chips[at].label}”: {count}", err=True)
+        typer.echo(f"without “{query.chips[at].label}” {count} would", err=True)
 
 
 def _print_hits(hits: "Sequence[Hit]") -> None:
