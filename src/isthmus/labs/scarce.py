@@ -41,8 +41,8 @@ class Settings:
     are its own."""
 
     pairs: tuple[int, ...] = (10, 30, 100, 300, 1000)
-    test: int = 150
-    work: Work = field(default_factory=lambda: Work(steps=80, batch=6))
+    test: int = 100
+    work: Work = field(default_factory=lambda: Work(steps=60, batch=4))
     connector: float = 2e-4
     full: float = 5e-5
     scratch: float = 5e-4

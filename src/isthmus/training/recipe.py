@@ -162,7 +162,7 @@ Recipe: TypeAlias = Annotated[AnyRecipe, Field(discriminator="makes")]
 
 def read_recipe(path: Path, *, seed: int | None = None, changes: Sequence[str] = ()) -> AnyRecipe:
     """The recipe in `path`; `seed` replaces its own. `changes`: "key=value" with dots between nested keys and YAML for
-    the value ("stages.connect.batch=4", or "stages.0.batch=4"). Raises InputError with the key and line at fault."""
+    the value ("stages.instruct.batch=4", or "stages.0.batch=4"). Raises InputError with the key and line at fault."""
     try:
         text = path.read_text(encoding="utf-8")
         read = yaml.safe_load(text)
