@@ -88,6 +88,14 @@ def rows(library: Path) -> dict[str, list[tuple[object, ...]]]:
                 JOIN photos p ON p.id = v.photo JOIN models m ON m.id = v.model ORDER BY 1, 2"""
             ).fetchall(),
             "photos": database.execute("SELECT hash, width, height FROM photos ORDER BY 1").fetchall(),
+            "facts": database.execute(
+                """SELECT r.path, f.path, t.version, t.sidecar, t.taken, t.taken_from, t.kinds, t.problems FROM facts t
+                JOIN files f ON f.id = t.file JOIN roots r ON r.id = f.root ORDER BY 1, 2"""
+            ).fetchall(),
+            "tags": database.execute(
+                """SELECT f.path, t.kind, t.value FROM tags t JOIN files f ON f.id = t.file
+                ORDER BY 1, t.rowid"""
+            ).fetchall(),
         }
     finally:
         database.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 from isthmus.photos.store import Library
 
 from .fakes import paint, rows
+from .metadata import samples
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -25,6 +26,9 @@ def test_killed_at_random_moments_the_index_ends_as_an_unbroken_one(tmp_path: Pa
         paint(photos / f"{seed % 7}/{seed}.png", size=(32, 24), seed=seed)
     for twin in range(10):
         shutil.copy(photos / f"{twin % 7}/{twin}.png", photos / f"twin{twin}.png")
+    for seed in range(0, 80, 9):
+        said = samples.bag("dc:subject", f"word {seed}", "another")
+        (photos / f"{seed % 7}/{seed}.xmp").write_bytes(samples.xmp(said, 'xmp:Rating="4"'))
     (photos / "words.jpg").write_bytes(b"words")
     unbroken = run(tmp_path / "unbroken", photos)
     statements = int(unbroken.stdout)
@@ -39,6 +43,7 @@ def test_killed_at_random_moments_the_index_ends_as_an_unbroken_one(tmp_path: Pa
     last = run(tmp_path / "broken", photos)
     assert last.returncode == 0, last.stderr
     assert rows(tmp_path / "broken") == rows(tmp_path / "unbroken")
+    assert len(rows(tmp_path / "broken")["tags"]) == 18
     leftover = {path.name for path in (tmp_path / "broken").iterdir()} - {
         path.name for path in (tmp_path / "unbroken").iterdir()
     }
