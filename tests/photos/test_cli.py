@@ -69,6 +69,30 @@ def test_index_search_and_status(run: Run, tmp_path: Path, folder: Path) -> None
     assert (code, "sound" in out, "5 photos in 5 files" in out) == (0, True, True)
 
 
+def test_a_backup_is_restored(run: Run, tmp_path: Path, folder: Path) -> None:
+    library = ("--library", tmp_path / "lib")
+    run("index", folder, *library)
+    code, out, _ = run("backup", tmp_path / "copy.sqlite", *library)
+    assert (code, "sound, 5 vectors" in out) == (0, True)
+    spoil(tmp_path / "lib")
+    assert run("search", "red", *library)[0] == 2
+    code, out, _ = run("restore", tmp_path / "copy.sqlite", *library)
+    assert (code, out.startswith("restored: 5 vectors"), "library-before-" in out) == (0, True, True)
+    assert run("search", "red", *library)[0] == 0
+    assert json.loads(run("restore", tmp_path / "copy.sqlite", *library, "--json")[1])["vectors"] == 5
+
+
+def test_a_sentence_is_said_as_it_was_read(run: Run, tmp_path: Path, folder: Path) -> None:
+    library = ("--library", tmp_path / "lib")
+    run("index", folder, *library)
+    code, out, err = run("search", "something red in 2019", *library)
+    assert (code, out) == (1, "")
+    assert err.splitlines() == ["shows: something red; time: 2019 (0 of 5 photos fit)", "without “2019” 5 would"]
+    told = json.loads(run("search", "something red in 2019", *library, "--json")[1])
+    assert (told["fitting"], told["photos"], told["without"]) == (0, 5, [{"chip": 1, "fitting": 5}])
+    assert [chip["label"] for chip in told["read_as"]["query"]["chips"]] == ["something red", "2019"]
+
+
 def test_json_is_one_document_on_stdout(run: Run, tmp_path: Path, folder: Path) -> None:
     library = ("--library", tmp_path / "lib", "--json")
     (folder / "words.jpg").write_text("words")

@@ -167,6 +167,43 @@ def status_command(
             _print(f"{file.reason}\t{_shown(file.path)}" + (f"\t{file.detail}" if file.detail else ""))
 
 
+@app.command("backup")
+def backup_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; an older copy there is replaced.")],
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the library to FILE, also while it is indexed or searched; the copy is checked before it counts."""
+    from isthmus.photos.backup import back_up
+    from isthmus.photos.store import Library
+
+    with Library.read(_folder(library)) as store:
+        vectors = back_up(store, file)
+    size = file.stat().st_size
+    if as_json:
+        _print_json({"file": str(file.absolute()), "vectors": vectors, "bytes": size})
+    else:
+        _print(f"{_shown(str(file))}: sound, {vectors} vectors, {size / 1e6:.1f} MB")
+
+
+@app.command("restore")
+def restore_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `backup` wrote.")],
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the copy FILE in the library's place; the library that stands there is kept under another name."""
+    from isthmus.photos.backup import restore
+
+    done = restore(_folder(library), file)
+    if as_json:
+        _print_json({"vectors": done.vectors, "aside": str(done.aside) if done.aside else None})
+        return
+    _print(f"restored: {done.vectors} vectors. Index your folders to catch up with what changed since")
+    if done.aside:
+        _print(f"what stood there before is {_shown(str(done.aside))}")
+
+
 def main() -> None:
     """`python -m isthmus.cli.photos`."""
     try:

@@ -73,6 +73,29 @@ class Vanished:
 Outcome = Known | Unread | Vanished
 
 
+def locked(folder: Path) -> FileLock:
+    """The lock of whoever writes to the library in `folder`, which is made. To be released, or used as a context.
+
+    Raises InputError where another process holds it or the folder cannot hold a library.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # A lock of the operating system: it goes with its process, however that ends.
+        lock = FileLock(folder / "library.lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(
+            f"the photo library in {folder} is in use",
+            why="another process is indexing it",
+            todo="wait until it is done, or choose another --library",
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot hold a photo library", why=str(error), todo="choose another --library"
+        ) from None
+    return lock
+
+
 class Library:
     """A photo library in a folder, made by `Library.write` (one process at a time) or `Library.read` (any number).
 
@@ -93,21 +116,7 @@ class Library:
         Raises InputError where another process indexes it or the folder cannot hold it, and CorruptLibrary.
         """
         folder = folder.absolute()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # A lock of the operating system: it goes with its process, however that ends.
-            lock = FileLock(folder / "library.lock")
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise InputError(
-                f"the photo library in {folder} is in use",
-                why="another process is indexing it",
-                todo="wait until it is done, or choose another --library",
-            ) from None
-        except OSError as error:
-            raise InputError(
-                f"{folder} cannot hold a photo library", why=str(error), todo="choose another --library"
-            ) from None
+        lock = locked(folder)
         try:
             return cls(folder, open_for_writing(folder / FILE), lock)
         except BaseException:
@@ -173,6 +182,15 @@ class Library:
                 self._vector(*row)
                 count += 1
         return count
+
+    def copy_to(self, path: Path) -> None:
+        """All of it as it is at one moment, into a new SQLite file. Raises CorruptLibrary."""
+        copy = sqlite3.connect(path)
+        try:
+            with in_words(self.path), self._turn:
+                self._database.backup(copy)
+        finally:
+            copy.close()
 
     # Models and vectors
 
