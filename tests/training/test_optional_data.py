@@ -60,7 +60,7 @@ def test_without_texts_the_stage_is_skipped_and_said(
     start: str, pairs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = tune(recipe(start, pairs, None), tmp_path / "out")
-    assert list(told.stages) == ["instruct"] and told.skipped == ("read",)
+    assert list(told.stages) == ["connect", "instruct"] and told.skipped == ("read",)
     assert list(told.of_each) == ["pairs"] and told.of_each["pairs"] == (told.before, told.after)
     assert "stage read is skipped: no texts given (--data texts=PATH)" in capsys.readouterr().err
     config = json.loads((tmp_path / "out" / "config.json").read_text())
@@ -143,7 +143,7 @@ def test_a_plan_says_what_is_skipped_and_what_is_read(start: str, pairs: str, te
     without = plan(recipe(start, pairs, None), quiet=True)
     assert "read: skipped, no texts given (--data texts=PATH)" in str(without)
     assert without.as_json()["skipped"] == {"read": "no texts given (--data texts=PATH)"}
-    assert [stage.name for stage in without.stages] == ["instruct"]
+    assert [stage.name for stage in without.stages] == ["connect", "instruct"]
     found = plan(recipe(start, pairs, texts), quiet=True)
     assert "skipped" not in str(found) and set(found.stages[0].learning) == {"lora"}
     assert "picture 0:" in str(found), "the sample shown is a pair"
