@@ -5,6 +5,7 @@ A library of 100,000 photos is a few megabytes of columns, and a condition one p
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Self, TypeVar, get_args
 
 import numpy as np
@@ -85,9 +86,9 @@ class Facts:
         )
 
     def told_time(self, photo: int) -> str | None:
-        """When it was taken, ISO 8601, as exactly as it is known; None where it is not."""
+        """When it was taken, ISO 8601, as exactly as it is known; None where it is not, or the photo is not here."""
         row = int(np.searchsorted(self.photos, photo))
-        if np.isnat(self.taken[row]):
+        if row == len(self) or self.photos[row] != photo or np.isnat(self.taken[row]):
             return None
         return str(self.taken[row])[: (19, 10, 7, 4)[self.precision[row]]]
 
@@ -100,17 +101,19 @@ class Facts:
         return ends
 
 
+@cache  # a library has a handful of different sets
 def bits(kinds: frozenset[PhotoKind]) -> int:
     return sum(1 << KINDS.index(kind) for kind in kinds)
 
 
+@cache
 def kinds_of(number: int) -> frozenset[PhotoKind]:
     """The other way round."""
     return frozenset(kind for at, kind in enumerate(KINDS) if number >> at & 1)
 
 
-def load_facts(library: "Library") -> Facts:
-    """Of all photos that have a file; a photo whose files say nothing has a row of unknowns.
+def load_facts(library: "Library", photo: int | None = None) -> Facts:
+    """Of all photos that have a file, or of this one; a photo whose files say nothing has a row of unknowns.
 
     Of several files counts the one with a sidecar, then the one that knows the time best and from better than its
     name, then the one that knows the place, then the first.
@@ -118,10 +121,14 @@ def load_facts(library: "Library") -> Facts:
     rows = library.query(
         """SELECT f.photo, t.taken, t.precision, t.latitude, t.longitude, coalesce(t.code, ''), coalesce(t.maker, ''),
             coalesce(t.model, ''), coalesce(t.kinds, 0)
-        FROM files f LEFT JOIN facts t ON t.file = f.id WHERE f.photo IS NOT NULL AND f.gone_at IS NULL
+        FROM files f LEFT JOIN facts t ON t.file = f.id
+        WHERE f.gone_at IS NULL AND """
+        + ("f.photo IS NOT NULL" if photo is None else "f.photo = ?")
+        + """
         ORDER BY f.photo, t.sidecar IS NULL, t.taken IS NULL, t.taken_from IS 'name',
             CASE t.precision WHEN 'second' THEN 0 WHEN 'day' THEN 1 WHEN 'month' THEN 2 ELSE 3 END,
-            t.latitude IS NULL, f.id"""
+            t.latitude IS NULL, f.id""",
+        () if photo is None else (photo,),
     )
     best: dict[int, Fact] = {}
     for photo, taken, precision, latitude, longitude, code, maker, model, kinds in rows:

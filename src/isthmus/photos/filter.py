@@ -26,11 +26,11 @@ from isthmus.photos.query.model import (
     Text,
     Time,
 )
+from isthmus.photos.query.nearest import EARTH_KM
 
 Look = Callable[[str], Mask]
 """Which photos show who has this name, or hold this text."""
 
-EARTH_KM = 6371.0
 CONDITIONS: frozenset[ChipKind] = frozenset({"time", "place", "name", "camera", "kind", "text"})
 """What is held against photos here; words are for the vectors."""
 NO_PHOTOGRAPHS: frozenset[PhotoKind] = frozenset({"video", "screenshot", "document", "animation"})

@@ -8,6 +8,9 @@ import os
 
 # ruff: noqa: PTH112, PTH118
 
+READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""NONBLOCK: a pipe that took a file's place since the walk does not hold the thread for ever."""
+
 
 def join(folder: bytes, name: bytes) -> bytes:
     """`name` in `folder`; an empty folder is where one stands."""

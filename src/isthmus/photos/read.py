@@ -13,6 +13,7 @@ from isthmus.errors import PictureError
 from isthmus.images.open import MAX_BYTES, open_picture
 from isthmus.images.sniff import HEAD, sniff
 from isthmus.images.views import Fit, Picture, Views
+from isthmus.photos import paths
 from isthmus.photos.catalogue import Pending
 from isthmus.photos.store import Known, Outcome, Unread, Vanished
 from isthmus.photos.told import Told, told_by
@@ -22,9 +23,6 @@ BIG_FILE = 64 << 20
 
 BIG_PICTURE = 64_000_000
 """Pixels. Only one picture above this is decoded at a time: in full it can take a gigabyte."""
-
-FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-"""NONBLOCK: a pipe that took a file's place since the walk does not hold the thread for ever."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Reader:
 
     def _try(self, pending: Pending) -> Decoded | Twin | Outcome:
         try:
-            with io.FileIO(os.open(pending.path, FLAGS)) as file:
+            with io.FileIO(os.open(pending.path, paths.READ)) as file:
                 return self._look(pending, file)
         except (FileNotFoundError, NotADirectoryError):
             return Vanished(pending.id)

@@ -94,6 +94,13 @@ def coverage(library: Library) -> Coverage:
     )
 
 
+def count_photos(library: Library) -> int:
+    """Distinct contents that have a file."""
+    return int(
+        library.query("SELECT count(DISTINCT photo) FROM files WHERE photo IS NOT NULL AND gone_at IS NULL")[0][0]
+    )
+
+
 def unread_files(library: Library) -> list[UnreadFile]:
     """Each file that could not be read, by reason and path."""
     rows = library.query(

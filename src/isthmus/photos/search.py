@@ -19,6 +19,7 @@ from isthmus.photos.facts import Facts, Mask, load_facts
 from isthmus.photos.filter import CONDITIONS, fitting
 from isthmus.photos.matrix import load_matrix
 from isthmus.photos.query import Camera, Name, Query, Vocabulary, parse, without
+from isthmus.photos.report import count_photos
 from isthmus.photos.store import Library, Model
 
 if TYPE_CHECKING:  # the embedder brings torch, which the command line loads only when it is needed
@@ -78,24 +79,28 @@ def search(
     asked = read_query(library, query, now)
     count = asked.top or 10 if top is None else top
     check_query(asked.sentence, count)
-    facts = load_facts(library)
-    look = Look(library, facts)
-    fits = fitting(asked, facts, named=look.named, reads=look.reads)
     words = asked.vector_text
-    if not words:
-        ordered: Iterator[tuple[int, float | None]] = _by_time(facts, fits, oldest=asked.order == "oldest")
-    elif embedder is None:
-        raise ValueError("words need an embedder")
+    if words and not any(chip.kind in CONDITIONS for chip in asked.chips):
+        # Nothing is asked that the columns answer: they are not gathered.
+        look, fit = None, count_photos(library)
+        ordered = _nearest(library, embedder, words)
     else:
-        ordered = _nearest(library, embedder, words, facts, fits)
+        look = Look(library, load_facts(library))
+        fits = fitting(asked, look.facts, named=look.named, reads=look.reads)
+        fit = int(fits.sum())
+        if words:
+            ordered = _nearest(library, embedder, words, look.facts.photos[fits])
+        else:
+            ordered = _by_time(look.facts, fits, oldest=asked.order == "oldest")
     folders = _Folders(library)
-    found = (_hit(library, folders, facts, photo, score) for photo, score in ordered)
+    found = (_hit(library, folders, photo, score) for photo, score in ordered)
     hits = list(islice((hit for hit in found if hit is not None), count))
     if words and asked.order != "relevance":
         hits.sort(key=lambda hit: (hit.taken or "", hit.path), reverse=asked.order == "newest")
     numbered = tuple(replace(hit, rank=at) for at, hit in enumerate(hits, 1))
-    fit = int(fits.sum())
-    return Found(asked, numbered, fit, len(facts), () if fit else _relaxed(asked, facts, look))
+    if look is None:
+        return Found(asked, numbered, fit, fit)
+    return Found(asked, numbered, fit, len(look.facts), () if fit else _relaxed(asked, look))
 
 
 def read_query(library: Library, query: str | Query, now: datetime | None = None) -> Query:
@@ -149,7 +154,7 @@ class Look:
     """Which photos show someone, or hold a text, by what their files say."""
 
     def __init__(self, library: Library, facts: Facts) -> None:
-        self._library, self._facts = library, facts
+        self._library, self.facts = library, facts
 
     def named(self, name: str) -> Mask:
         return self._of("t.kind = 'person' AND lower(t.value) = lower(?)", name)
@@ -174,24 +179,26 @@ class Look:
         )
 
     def _mask(self, photos: Sequence[tuple[int]]) -> Mask:
-        return np.isin(self._facts.photos, [photo for (photo,) in photos])
+        return np.isin(self.facts.photos, [photo for (photo,) in photos])
 
 
 _LITERALLY = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 
 
 def _nearest(
-    library: Library, embedder: "Embedder", words: str, facts: Facts, fits: Mask
+    library: Library, embedder: "Embedder | None", words: str, fits: NDArray[np.int64] | None = None
 ) -> Iterator[tuple[int, float | None]]:
-    """(photo, cosine), the nearest first, of those that fit."""
+    """(photo, cosine), the nearest first, of those that fit; None: all, also those that are gone."""
+    if embedder is None:
+        raise ValueError("words need an embedder")
     model = model_for(library, embedder)
     if model is None:
         return
     from isthmus.photos.scan import Scan
 
     matrix = load_matrix(library, model)
-    there = np.isin(matrix.photos, facts.photos[fits])
-    scan = Scan.of(matrix.vectors, embed_query(embedder, words), None if there.all() else there)
+    keep = None if fits is None else np.isin(matrix.photos, fits)
+    scan = Scan.of(matrix.vectors, embed_query(embedder, words), keep)
     tried, wanted = 0, 64
     while tried < scan.kept:
         # Some of the best may be gone: look further down, twice as far each time.
@@ -210,10 +217,10 @@ def _by_time(facts: Facts, fits: Mask, *, oldest: bool) -> Iterator[tuple[int, f
         yield int(facts.photos[rows[at]]), None
 
 
-def _relaxed(query: Query, facts: Facts, look: Look) -> tuple[tuple[int, int], ...]:
+def _relaxed(query: Query, look: Look) -> tuple[tuple[int, int], ...]:
     """How many would fit without one of the conditions, where any would."""
     counts = (
-        (at, int(fitting(without(query, at), facts, named=look.named, reads=look.reads).sum()))
+        (at, int(fitting(without(query, at), look.facts, named=look.named, reads=look.reads).sum()))
         for at, chip in enumerate(query.chips)
         if chip.kind in CONDITIONS
     )
@@ -228,7 +235,7 @@ class _Folders:
         self.there = {id: paths.is_folder(path) for id, path in self.path.items()}
 
 
-def _hit(library: Library, folders: _Folders, facts: Facts, photo: int, score: float | None) -> Hit | None:
+def _hit(library: Library, folders: _Folders, photo: int, score: float | None) -> Hit | None:
     """Its rank is still to be given."""
     rows = library.query(
         """SELECT f.root, f.path, p.width, p.height FROM files f JOIN photos p ON p.id = f.photo
@@ -246,5 +253,5 @@ def _hit(library: Library, folders: _Folders, facts: Facts, photo: int, score: f
     if not here and not away:
         return None
     first, *others = here + away
-    taken = facts.told_time(photo)
+    taken = load_facts(library, photo).told_time(photo)
     return Hit(0, score, first, rows[0][2], rows[0][3], tuple(others), available=bool(here), taken=taken)

@@ -11,24 +11,24 @@ from dataclasses import dataclass
 from isthmus.photos import paths
 from isthmus.photos.facts import bits
 from isthmus.photos.metadata import Metadata, Region, metadata_of, sidecars_for
+from isthmus.photos.metadata.blocks import MAX_PACKET
 from isthmus.photos.query.nearest import nearest
 
 VERSION = 1
 """Of the reading. Raise it where more or better is read: files are then read again, not embedded again."""
 
-MAX_SIDECAR = 4 << 20
-"""Bytes; a longer one is read this far and refused by the reading."""
-
-FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+UNLINKED = paths.READ | getattr(os, "O_NOFOLLOW", 0)
 """A sidecar that is a link could lead out of the folder: it is not followed."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """`sidecar`: which one was read, as `stamp` has it; None where there is none."""
+    """`sidecar`: which one was read, as `stamp` has it; None where there is none. `code`: country and region of
+    the town it was taken in or near, as the gazetteer has them; "" where that is not known."""
 
     metadata: Metadata
     sidecar: bytes | None = None
+    code: str = ""
 
 
 def told_by(path: bytes, data: bytes) -> Told:
@@ -36,7 +36,11 @@ def told_by(path: bytes, data: bytes) -> Told:
     folder, name = os.path.split(path)
     found = _sidecar(folder, os.fsdecode(name))
     beside, mark = found or (None, None)
-    return Told(metadata_of(data, name=os.fsdecode(name), sidecar=beside), mark)
+    said = metadata_of(data, name=os.fsdecode(name), sidecar=beside)
+    town = None
+    if said.latitude is not None and said.longitude is not None:
+        town = nearest(said.latitude, said.longitude)
+    return Told(said, mark, town.code if town else "")
 
 
 def stamp(name: bytes, size: int, mtime_ns: int) -> bytes:
@@ -47,9 +51,6 @@ def stamp(name: bytes, size: int, mtime_ns: int) -> bytes:
 def write(database: sqlite3.Connection, file: int, told: Told) -> None:
     """In place of what the file said before."""
     said = told.metadata
-    code = ""
-    if said.latitude is not None and said.longitude is not None and (town := nearest(said.latitude, said.longitude)):
-        code = town.code
     values = {
         "file": file,
         "version": VERSION,
@@ -61,7 +62,7 @@ def write(database: sqlite3.Connection, file: int, told: Told) -> None:
         "latitude": said.latitude,
         "longitude": said.longitude,
         "altitude": said.altitude,
-        "code": code,
+        "code": told.code,
         "maker": said.maker,
         "model": said.model,
         "lens": said.lens,
@@ -89,11 +90,11 @@ def _sidecar(folder: bytes, name: str) -> tuple[bytes, bytes] | None:
     """Its bytes and its stamp."""
     for beside in sidecars_for(name):
         try:
-            with os.fdopen(os.open(paths.join(folder, os.fsencode(beside)), FLAGS), "rb") as file:
+            with os.fdopen(os.open(paths.join(folder, os.fsencode(beside)), UNLINKED), "rb") as file:
                 status = os.fstat(file.fileno())
                 if stat.S_ISREG(status.st_mode):
                     mark = stamp(os.fsencode(beside), status.st_size, status.st_mtime_ns)
-                    return file.read(MAX_SIDECAR + 1), mark
+                    return file.read(MAX_PACKET + 1), mark
         except OSError:
             continue
     return None
