@@ -101,7 +101,8 @@ def test_json_is_one_document_on_stdout(run: Run, tmp_path: Path, folder: Path) 
     assert done["unread"][0]["path"] == str(folder / "words.jpg")
     found = json.loads(run("search", "red", *library)[1])
     assert [hit["rank"] for hit in found["results"]] == [1, 2, 3, 4, 5]
-    assert set(found["results"][0]) == {"rank", "score", "path", "width", "height", "copies", "available", "taken"}
+    assert set(found["results"][0]) == {"rank", "photo", "score", "path", "width", "height", "copies", "available",
+                                         "taken"}  # fmt: skip
     state = json.loads(run("status", "--unread", *library)[1])
     assert state["known"] == 5
     assert state["unread_files"] == done["unread"]

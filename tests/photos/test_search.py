@@ -11,7 +11,7 @@ import pytest
 from isthmus.errors import InputError
 from isthmus.photos.index import index
 from isthmus.photos.query import inverted, without
-from isthmus.photos.search import Found, search
+from isthmus.photos.search import Found, Searcher, search
 from isthmus.photos.store import Library
 
 from .fakes import COLOURS, ColourEmbedder, paint
@@ -179,3 +179,32 @@ def test_a_read_only_library_is_searched(tmp_path: Path, folder: Path, embedder:
 
 def test_the_colours_are_known_to_the_fake() -> None:
     assert set(COLOURS) >= {"red", "green", "blue", "yellow", "white"}
+
+
+def test_pages_follow_each_other_without_gap_or_repetition(
+    library: Library, folder: Path, embedder: ColourEmbedder
+) -> None:
+    (folder / "a/red.png").unlink()  # since the last indexing
+    searcher = Searcher(library, embedder)
+    for query in ("red", "photos"):  # by words, and by time
+        ranking = searcher.rank(searcher.read(query))
+        whole, end = searcher.page(ranking, 0, 10)
+        pages, place = [], 0
+        while place < end:
+            hits, place = searcher.page(ranking, place, 2)
+            pages += hits
+        assert [hit.path for hit in pages] == [hit.path for hit in whole]
+        assert len(whole) == 4
+        assert searcher.page(ranking, end, 5) == ([], end)
+
+
+def test_a_searcher_sees_what_is_indexed_later(
+    library: Library, tmp_path: Path, folder: Path, embedder: ColourEmbedder
+) -> None:
+    searcher = Searcher(library, embedder)
+    assert len(searcher.search("red").hits) == len(searcher.search("photos").hits) == 5
+    paint(folder / "2019-07-04.png", "red", seed=9)
+    with Library.write(tmp_path / "lib") as store:
+        index(store, [folder], embedder, quiet=True)
+    assert len(searcher.search("red").hits) == len(searcher.search("photos").hits) == 6
+    assert stems(searcher.search("something red in 2019")) == ["2019-07-04"]

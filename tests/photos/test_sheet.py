@@ -7,14 +7,14 @@ import pytest
 from PIL import Image
 
 from isthmus.errors import InputError
-from isthmus.photos.search import Hit
+from isthmus.photos.hits import Hit
 from isthmus.photos.sheet import CELL, LABEL, MARGIN, TITLE, write_sheet
 
 from .fakes import COLOURS, paint
 
 
 def hit(rank: int, path: Path | str) -> Hit:
-    return Hit(rank, 0.5, str(path), 64, 48)
+    return Hit(rank, rank, 0.5, str(path), 64, 48)
 
 
 def square(sheet: Path, column: int, row: int) -> np.ndarray:

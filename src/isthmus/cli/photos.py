@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
     from isthmus.photos.index import IndexReport
     from isthmus.photos.report import Coverage
-    from isthmus.photos.search import Found, Hit
+    from isthmus.photos.hits import Hit
+    from isthmus.photos.search import Found
     from isthmus.photos.store import Library
 
 DEFAULT_MODEL = "default/embedder"

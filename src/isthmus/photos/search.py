@@ -1,48 +1,36 @@
 """A sentence finds photos: its conditions say which may be shown at all, and its words, as a vector, in which order.
 
-Filter first, then compare every vector that is left, exactly.
+Filter first, then compare every vector that is left, exactly. `search` answers one sentence; a `Searcher` answers many
+and keeps what it has read.
 """
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from threading import RLock
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.errors import InputError, IsthmusError
-from isthmus.photos import paths
 from isthmus.photos.facts import Facts, Mask, load_facts
 from isthmus.photos.filter import CONDITIONS, fitting
-from isthmus.photos.matrix import load_matrix
+from isthmus.photos.hits import Folders, Hit, hits
+from isthmus.photos.look import Look
+from isthmus.photos.matrix import Matrix, load_matrix
 from isthmus.photos.query import Camera, Name, Query, Vocabulary, parse, without
-from isthmus.photos.report import count_photos
 from isthmus.photos.store import Library, Model
 
 if TYPE_CHECKING:  # the embedder brings torch, which the command line loads only when it is needed
     from isthmus.contrastive.embedder import Embedder
+    from isthmus.photos.scan import Scan
 
+T = TypeVar("T")
 
-@dataclass(frozen=True)
-class Hit:
-    """A found photo. `path` is a `str` with the system's escapes; `copies`: other files with the same content.
-
-    `score` is the cosine of the query's words and the photo, None where it has none. `available` is False where the
-    photo's folder is not there just now, say on a drive that is not mounted. `taken`: ISO 8601, local wall time,
-    as exactly as it is known ("2018-05").
-    """
-
-    rank: int
-    score: float | None
-    path: str
-    width: int
-    height: int
-    copies: tuple[str, ...] = ()
-    available: bool = True
-    taken: str | None = None
+PAGE = 10
+"""Results where neither the caller nor the sentence says how many."""
 
 
 @dataclass(frozen=True)
@@ -76,31 +64,7 @@ def search(
     last indexing. Raises InputError for an empty query or where the library was indexed with another model only,
     and CorruptLibrary.
     """
-    asked = read_query(library, query, now)
-    count = asked.top or 10 if top is None else top
-    check_query(asked.sentence, count)
-    words = asked.vector_text
-    if words and not any(chip.kind in CONDITIONS for chip in asked.chips):
-        # Nothing is asked that the columns answer: they are not gathered.
-        look, fit = None, count_photos(library)
-        ordered = _nearest(library, embedder, words)
-    else:
-        look = Look(library, load_facts(library))
-        fits = fitting(asked, look.facts, named=look.named, reads=look.reads)
-        fit = int(fits.sum())
-        if words:
-            ordered = _nearest(library, embedder, words, look.facts.photos[fits])
-        else:
-            ordered = _by_time(look.facts, fits, oldest=asked.order == "oldest")
-    folders = _Folders(library)
-    found = (_hit(library, folders, photo, score) for photo, score in ordered)
-    hits = list(islice((hit for hit in found if hit is not None), count))
-    if words and asked.order != "relevance":
-        hits.sort(key=lambda hit: (hit.taken or "", hit.path), reverse=asked.order == "newest")
-    numbered = tuple(replace(hit, rank=at) for at, hit in enumerate(hits, 1))
-    if look is None:
-        return Found(asked, numbered, fit, fit)
-    return Found(asked, numbered, fit, len(look.facts), () if fit else _relaxed(asked, look))
+    return Searcher(library, embedder).search(query, top, now=now)
 
 
 def read_query(library: Library, query: str | Query, now: datetime | None = None) -> Query:
@@ -150,71 +114,183 @@ def embed_query(embedder: "Embedder", query: str) -> NDArray[np.float32]:
     return vector / np.float32(length)
 
 
-class Look:
-    """Which photos show someone, or hold a text, by what their files say."""
+class Ranking:
+    """The photos that fit a query, of which the best are made out as they are asked for."""
 
-    def __init__(self, library: Library, facts: Facts) -> None:
-        self._library, self.facts = library, facts
+    def __init__(
+        self, query: Query, order: "_Order", fitting: int, photos: int, without: tuple[tuple[int, int], ...] = ()
+    ) -> None:
+        self.query, self.fitting, self.photos, self.without = query, fitting, photos, without
+        self._order = order
 
-    def named(self, name: str) -> Mask:
-        return self._of("t.kind = 'person' AND lower(t.value) = lower(?)", name)
+    def first(self, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+        """The best k at most, best first, and their cosines where the query has words."""
+        return self._order.first(k)
 
-    def reads(self, text: str) -> Mask:
-        """In a title, a caption or a keyword, without case."""
-        said = f"%{text.translate(_LITERALLY)}%"
-        titled = self._library.query(
-            r"""SELECT DISTINCT f.photo FROM files f JOIN facts s ON s.file = f.id WHERE f.gone_at IS NULL
-            AND (s.title LIKE ? ESCAPE '\' OR s.caption LIKE ? ESCAPE '\')""",
-            (said, said),
-        )
-        return self._mask(titled) | self._of(r"t.kind = 'keyword' AND t.value LIKE ? ESCAPE '\'", said)
 
-    def _of(self, condition: str, value: str) -> Mask:
-        return self._mask(
-            self._library.query(
-                f"""SELECT DISTINCT f.photo FROM files f JOIN tags t ON t.file = f.id
-                WHERE f.gone_at IS NULL AND {condition}""",
-                (value,),
+@dataclass(frozen=True)
+class _ByWords:
+    scan: "Scan"
+    photos: NDArray[np.int64]
+
+    def first(self, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        rows, scores = self.scan.best(k)
+        return self.photos[rows], scores
+
+
+@dataclass(frozen=True)
+class _ByTime:
+    photos: NDArray[np.int64]
+
+    def first(self, k: int) -> tuple[NDArray[np.int64], None]:
+        return self.photos[:k], None
+
+
+_Order = _ByWords | _ByTime
+
+
+class Searcher:
+    """A library that is asked again and again: columns and vectors are read once, and anew where it has changed.
+
+    Safe from any thread.
+    """
+
+    def __init__(self, library: Library, embedder: "Embedder | None") -> None:
+        self.library, self.embedder = library, embedder
+        self._turn = RLock()
+        self._facts: _Kept[Facts] = _Kept(library)
+        self._present: _Kept[NDArray[np.int64]] = _Kept(library)
+        self._vocabulary: _Kept[Vocabulary] = _Kept(library)
+        self._matrix: _Kept[tuple[Model, Matrix, Mask] | None] = _Kept(library)
+        # The words of a query stay while its conditions are changed, and while its results are paged through.
+        self._embed = lru_cache(64)(lambda words: embed_query(self._needed(), words))
+
+    def search(self, query: str | Query, top: int | None = None, *, now: datetime | None = None) -> Found:
+        """As the function of this name."""
+        asked = self.read(query, now)
+        count = asked.top or PAGE if top is None else top
+        check_query(asked.sentence, count)
+        ranking = self.rank(asked)
+        found, _ = self.page(ranking, 0, count)
+        if ranking.query.vector_text and asked.order != "relevance":
+            found.sort(key=lambda hit: (hit.taken or "", hit.path), reverse=asked.order == "newest")
+            found = [replace(hit, rank=rank) for rank, hit in enumerate(found, 1)]
+        return Found(asked, tuple(found), ranking.fitting, ranking.photos, ranking.without)
+
+    def read(self, query: str | Query, now: datetime | None = None) -> Query:
+        """As `read_query`."""
+        if isinstance(query, Query):
+            return query
+        with self._turn:
+            words = self._vocabulary.get(lambda: vocabulary(self.library))
+        return parse(query, now or datetime.now(), vocabulary=words)
+
+    def rank(self, query: Query) -> Ranking:
+        """All photos that fit, in the order of the query's words, else by time. Raises InputError, CorruptLibrary."""
+        words = query.vector_text
+        if words and not any(chip.kind in CONDITIONS for chip in query.chips):
+            # Nothing is asked that the columns answer: they are not gathered.
+            order = self._nearest(words, None)
+            count = len(self.present())
+            return Ranking(query, order, count, count)
+        look = Look(self.library, self.facts())
+        fits = fitting(query, look.facts, named=look.named, reads=look.reads)
+        count = int(fits.sum())
+        if words:
+            order = self._nearest(words, look.facts.photos[fits])
+        else:
+            order = _ByTime(_by_time(look.facts, fits, oldest=query.order == "oldest"))
+        return Ranking(query, order, count, len(look.facts), () if count else _relaxed(query, look))
+
+    def page(self, ranking: Ranking, start: int, count: int) -> tuple[list[Hit], int]:
+        """`count` results from place `start` (from 0) of the ranking on, and the place to go on from.
+
+        Files that went since the last indexing are left out, and the next ones move up.
+        """
+        folders = Folders(self.library)
+        found: list[Hit] = []
+        reach, place = start + count, start
+        while len(found) < count:
+            photos, scores = ranking.first(reach)
+            if len(photos) <= place:
+                break
+            some = hits(
+                self.library,
+                folders,
+                photos[place:].tolist(),
+                None if scores is None else scores[place:].tolist(),
+                start + len(found) + 1,
             )
-        )
+            for hit in some:
+                place += 1
+                if hit is not None:
+                    found.append(hit)
+                    if len(found) == count:
+                        break
+            # Some of the best were gone: look further down, twice as far each time.
+            reach = 2 * reach
+        return found, place
 
-    def _mask(self, photos: Sequence[tuple[int]]) -> Mask:
-        return np.isin(self.facts.photos, [photo for (photo,) in photos])
+    def facts(self) -> Facts:
+        with self._turn:
+            return self._facts.get(lambda: load_facts(self.library))
+
+    def present(self) -> NDArray[np.int64]:
+        """The photos that have a file, ascending."""
+        with self._turn:
+            return self._present.get(lambda: _present(self.library))
+
+    def _nearest(self, words: str, fits: NDArray[np.int64] | None) -> _Order:
+        from isthmus.photos.scan import Scan
+
+        with self._turn:
+            kept = self._matrix.get(self._load)
+        if kept is None:
+            return _ByTime(np.empty(0, np.int64))
+        _, matrix, present = kept
+        keep = present if fits is None else np.isin(matrix.photos, fits)
+        return _ByWords(Scan.of(matrix.vectors, self._embed(words), keep), matrix.photos)
+
+    def _load(self) -> tuple[Model, Matrix, Mask] | None:
+        model = model_for(self.library, self._needed())
+        if model is None:
+            return None
+        matrix = load_matrix(self.library, model)
+        return model, matrix, np.isin(matrix.photos, self.present())
+
+    def _needed(self) -> "Embedder":
+        if self.embedder is None:
+            raise ValueError("words need an embedder")
+        return self.embedder
 
 
-_LITERALLY = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
+class _Kept(Generic[T]):
+    """A value made of the library, until the library changes."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._made: tuple[tuple[int, int], T] | None = None
+
+    def get(self, make: Callable[[], T]) -> T:
+        state = self._library.state()
+        if self._made is None or self._made[0] != state:
+            self._made = state, make()
+        return self._made[1]
 
 
-def _nearest(
-    library: Library, embedder: "Embedder | None", words: str, fits: NDArray[np.int64] | None = None
-) -> Iterator[tuple[int, float | None]]:
-    """(photo, cosine), the nearest first, of those that fit; None: all, also those that are gone."""
-    if embedder is None:
-        raise ValueError("words need an embedder")
-    model = model_for(library, embedder)
-    if model is None:
-        return
-    from isthmus.photos.scan import Scan
-
-    matrix = load_matrix(library, model)
-    keep = None if fits is None else np.isin(matrix.photos, fits)
-    scan = Scan.of(matrix.vectors, embed_query(embedder, words), keep)
-    tried, wanted = 0, 64
-    while tried < scan.kept:
-        # Some of the best may be gone: look further down, twice as far each time.
-        best, scores = scan.best(wanted)
-        for row, score in zip(best[tried:], scores[tried:], strict=True):
-            yield int(matrix.photos[row]), float(score)
-        tried, wanted = len(best), 2 * wanted
+def _present(library: Library) -> NDArray[np.int64]:
+    rows = library.query("SELECT DISTINCT photo FROM files WHERE photo IS NOT NULL AND gone_at IS NULL ORDER BY photo")
+    return np.array([photo for (photo,) in rows], np.int64)
 
 
-def _by_time(facts: Facts, fits: Mask, *, oldest: bool) -> Iterator[tuple[int, float | None]]:
+def _by_time(facts: Facts, fits: Mask, *, oldest: bool) -> NDArray[np.int64]:
     """Photos whose time is not known come last."""
     rows = np.flatnonzero(fits)
     unknown = np.isnat(facts.taken[rows])
     seconds = facts.taken[rows].astype(np.int64)
-    for at in np.lexsort((facts.photos[rows], seconds if oldest else -seconds, unknown)):
-        yield int(facts.photos[rows[at]]), None
+    order = np.lexsort((facts.photos[rows], seconds if oldest else -seconds, unknown))
+    found: NDArray[np.int64] = facts.photos[rows[order]]
+    return found
 
 
 def _relaxed(query: Query, look: Look) -> tuple[tuple[int, int], ...]:
@@ -225,33 +301,3 @@ def _relaxed(query: Query, look: Look) -> tuple[tuple[int, int], ...]:
         if chip.kind in CONDITIONS
     )
     return tuple((at, count) for at, count in counts if count)
-
-
-class _Folders:
-    """The library's roots, and whether each is there now."""
-
-    def __init__(self, library: Library) -> None:
-        self.path: dict[int, bytes] = dict(library.query("SELECT id, path FROM roots"))
-        self.there = {id: paths.is_folder(path) for id, path in self.path.items()}
-
-
-def _hit(library: Library, folders: _Folders, photo: int, score: float | None) -> Hit | None:
-    """Its rank is still to be given."""
-    rows = library.query(
-        """SELECT f.root, f.path, p.width, p.height FROM files f JOIN photos p ON p.id = f.photo
-        WHERE f.photo = ? AND f.gone_at IS NULL ORDER BY f.root, f.path""",
-        (photo,),
-    )
-    here: list[str] = []
-    away: list[str] = []
-    for root, path, _, _ in rows:
-        whole = paths.join(folders.path[root], path)
-        if not folders.there[root]:
-            away.append(os.fsdecode(whole))
-        elif paths.is_there(whole):
-            here.append(os.fsdecode(whole))
-    if not here and not away:
-        return None
-    first, *others = here + away
-    taken = load_facts(library, photo).told_time(photo)
-    return Hit(0, score, first, rows[0][2], rows[0][3], tuple(others), available=bool(here), taken=taken)

@@ -7,8 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from isthmus.errors import InputError, PictureError
 from isthmus.images.open import open_picture
+from isthmus.photos.hits import Hit
 from isthmus.photos.paths import readable
-from isthmus.photos.search import Hit
 
 CELL, GAP, MARGIN, LABEL, TITLE = 300, 16, 24, 44, 56
 """Pixels: a photo's square, between squares, around all, below a photo, above all."""

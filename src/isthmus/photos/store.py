@@ -163,6 +163,12 @@ class Library:
                     self._database.execute("ROLLBACK")
                 raise
 
+    def state(self) -> tuple[int, int]:
+        """Another one after every change, whoever made it."""
+        with in_words(self.path), self._turn:
+            # The former counts what other connections committed, the latter what this one wrote.
+            return self._database.execute("PRAGMA data_version").fetchone()[0], self._database.total_changes
+
     @property
     def id(self) -> str:
         """Random, given at birth."""

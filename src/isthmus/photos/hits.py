@@ -1,0 +1,91 @@
+"""Found photos as a person sees them: their files, where these lie, and whether they are there now."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from isthmus.photos import paths
+from isthmus.photos.facts import load_facts
+from isthmus.photos.store import Library
+
+MANY = 500
+"""Photos looked up by one SELECT."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A found photo. `path` is a `str` with the system's escapes; `copies`: other files with the same content.
+
+    `photo`: its number in the library. `score` is the cosine of the query's words and the photo, None where it has
+    none. `available` is False where the photo's folder is not there just now, say on a drive that is not mounted.
+    `taken`: ISO 8601, local wall time, as exactly as it is known ("2018-05").
+    """
+
+    rank: int
+    photo: int
+    score: float | None
+    path: str
+    width: int
+    height: int
+    copies: tuple[str, ...] = ()
+    available: bool = True
+    taken: str | None = None
+
+
+class Folders:
+    """The library's roots, and whether each is there now."""
+
+    def __init__(self, library: Library) -> None:
+        self.path: dict[int, bytes] = dict(library.query("SELECT id, path FROM roots"))
+        self.there = {id: paths.is_folder(path) for id, path in self.path.items()}
+
+
+def hits(
+    library: Library, folders: Folders, photos: Sequence[int], scores: Sequence[float] | None, rank: int
+) -> Iterator[Hit | None]:
+    """One for each photo in this order, the first that is there ranked `rank`; None where all its files are gone though
+    their folder is there."""
+    for at in range(0, len(photos), MANY):
+        some = photos[at : at + MANY]
+        files = _files(library, some)
+        for place, photo in enumerate(some, at):
+            score = None if scores is None else scores[place]
+            hit = _hit(library, folders, photo, files.get(photo, []), score, rank)
+            rank += hit is not None
+            yield hit
+
+
+_File = tuple[int, bytes, int, int]
+"""Root, path in it, width and height of the photo."""
+
+
+def _files(library: Library, photos: Sequence[int]) -> dict[int, list[_File]]:
+    found: dict[int, list[_File]] = {}
+    for photo, *file in library.query(
+        f"""SELECT f.photo, f.root, f.path, p.width, p.height FROM files f JOIN photos p ON p.id = f.photo
+        WHERE f.photo IN ({", ".join("?" * len(photos))}) AND f.gone_at IS NULL ORDER BY f.root, f.path""",
+        photos,
+    ):
+        found.setdefault(photo, []).append((*file,))
+    return found
+
+
+def _hit(
+    library: Library, folders: Folders, photo: int, files: Sequence[_File], score: float | None, rank: int
+) -> Hit | None:
+    here: list[str] = []
+    away: list[str] = []
+    for root, path, _, _ in files:
+        if root not in folders.path:
+            continue  # a folder that came since
+        whole = paths.join(folders.path[root], path)
+        if not folders.there[root]:
+            away.append(os.fsdecode(whole))
+        elif paths.is_there(whole):
+            here.append(os.fsdecode(whole))
+    if not here and not away:
+        return None
+    first, *others = here + away
+    taken = load_facts(library, photo).told_time(photo)
+    width, height = files[0][2:]
+    return Hit(rank, photo, score, first, width, height, tuple(others), available=bool(here), taken=taken)
