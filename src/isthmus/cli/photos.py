@@ -20,9 +20,9 @@ from isthmus.errors import InputError, IsthmusError
 
 if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
+    from isthmus.photos.hits import Hit
     from isthmus.photos.index import IndexReport
     from isthmus.photos.report import Coverage
-    from isthmus.photos.hits import Hit
     from isthmus.photos.search import Found
     from isthmus.photos.store import Library
 
