@@ -32,6 +32,7 @@ class ColourEmbedder:
     name: str = "test/colour"
     fingerprint: str = "c0" * 32
     dim: int = 48
+    languages: frozenset[str] | None = None
     fit: Squash = field(default_factory=lambda: Squash(size=4, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)))
     batches: list[int] = field(default_factory=list)
 

@@ -334,6 +334,7 @@ def _read_as(found: "Found") -> dict[str, Any]:
         "fitting": found.fitting,
         "photos": found.photos,
         "without": [{"chip": at, "fitting": count} for at, count in found.without],
+        "gloss": vars(found.gloss) if found.gloss else None,
     }
 
 
@@ -344,6 +345,10 @@ def _say_found(found: "Found") -> None:
     query = found.query
     if any(chip.kind != "words" for chip in query.chips) or query.unsure:
         typer.echo(f"{explain(query)} ({found.fitting} of {found.photos} photos fit)", err=True)
+    if found.gloss:
+        taken = ", ".join(f"{word} “{meaning}”" for word, meaning in found.gloss.words)
+        unknown = f"; not in the dictionary: {', '.join(found.gloss.unknown)}" if found.gloss.unknown else ""
+        typer.echo(f"the model reads English: {taken or 'nothing'}{unknown}", err=True)
     for denied in query.negative:
         typer.echo(
             f"“{denied}” is not left out: that a picture does not show something is not understood yet", err=True

@@ -98,6 +98,7 @@ class DefaultEmbedder:
     ) -> None:
         """`name` is what loads it again; `weights`: the fingerprints of all three parts."""
         self.name, self.dim, self.fit = name, heads.dim, pictures.fit
+        self.languages: frozenset[str] | None = frozenset({"en"})
         self.pictures, self.sentences = pictures, sentences
         self.heads = heads.eval().requires_grad_(False)
         self._weights = weights

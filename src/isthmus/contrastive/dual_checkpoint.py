@@ -20,6 +20,10 @@ SUPPORTED = ("clip", "siglip", "siglip2", "chinese_clip", "vision-text-dual-enco
 """Values of `model_type`; besides them, open_clip's layout with an XLM-R or BERT text tower."""
 
 
+OPENAI_VOCABULARY = 49_408
+"""Pieces of CLIP's own tokenizer, which was made of English."""
+
+
 def load_dual_encoder(
     checkpoint: Checkpoint, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
 ) -> DualEncoder:
@@ -52,6 +56,7 @@ def load_dual_encoder(
         scale=pick(logits, "scale").float().exp().item(),
         bias=pick(logits, "bias").item() if sigmoid else None,
         weights=checkpoint.fingerprint,
+        languages=frozenset({"en"}) if kind == "clip" and text.vocabulary == OPENAI_VOCABULARY else None,
     )
 
 

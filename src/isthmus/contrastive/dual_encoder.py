@@ -36,10 +36,11 @@ class DualEncoder:
         scale: float,
         bias: float | None,
         weights: str,
+        languages: frozenset[str] | None = None,
     ) -> None:
         """`weights`: the fingerprint of the checkpoint the towers came from. Raises CorruptPart where the two
         sides do not meet in one space."""
-        self.name, self.fit = pictures.name, pictures.fit
+        self.name, self.fit, self.languages = pictures.name, pictures.fit, languages
         self.dim = _width_out(text_head, text_tower.config.width_out)
         width = _width_out(image_head, pictures.width)
         if width != self.dim:

@@ -14,6 +14,8 @@ class Embedder(Protocol):
     name: str
     dim: int
     fit: Fit
+    languages: frozenset[str] | None
+    """ISO 639-1 codes of what texts may be in; None where that is not known."""
 
     @property
     def fingerprint(self) -> str:

@@ -89,6 +89,7 @@ def load_tuned_dual(
         scale=scale.item(),
         bias=None if bias is None else bias.item(),
         weights=weights,
+        languages=dual.languages,
     )
 
 

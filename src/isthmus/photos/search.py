@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from isthmus.errors import InputError, IsthmusError
 from isthmus.photos.facts import Facts, Mask, load_facts
 from isthmus.photos.filter import CONDITIONS, fitting
+from isthmus.photos.gloss import Gloss, gloss
 from isthmus.photos.hits import Folders, Hit, hits
 from isthmus.photos.look import Look
 from isthmus.photos.matrix import Matrix, load_matrix
 from isthmus.photos.query import Camera, Name, Query, Vocabulary, parse, without
+from isthmus.photos.query.fold import is_han
 from isthmus.photos.store import Library, Model
 
 if TYPE_CHECKING:  # the embedder brings torch, which the command line loads only when it is needed
@@ -37,13 +39,14 @@ PAGE = 10
 class Found:
     """What a sentence was read as, and what was found. `fitting`: photos that satisfy its conditions, of `photos` in
     the library; where none does, `without` has for each condition, by its place among the chips, how many would if it
-    were taken off (where any would)."""
+    were taken off (where any would). `gloss`: what Chinese words were taken for, where the model reads no Chinese."""
 
     query: Query
     hits: tuple[Hit, ...]
     fitting: int
     photos: int
     without: tuple[tuple[int, int], ...] = ()
+    gloss: Gloss | None = None
 
 
 def search(
@@ -114,18 +117,20 @@ def embed_query(embedder: "Embedder", query: str) -> NDArray[np.float32]:
     return vector / np.float32(length)
 
 
+@dataclass(frozen=True)
 class Ranking:
-    """The photos that fit a query, of which the best are made out as they are asked for."""
+    """The photos that fit a query, of which the best are made out as they are asked for. Fields as in `Found`."""
 
-    def __init__(
-        self, query: Query, order: "_Order", fitting: int, photos: int, without: tuple[tuple[int, int], ...] = ()
-    ) -> None:
-        self.query, self.fitting, self.photos, self.without = query, fitting, photos, without
-        self._order = order
+    query: Query
+    order: "_Order"
+    fitting: int
+    photos: int
+    without: tuple[tuple[int, int], ...] = ()
+    gloss: Gloss | None = None
 
     def first(self, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
         """The best k at most, best first, and their cosines where the query has words."""
-        return self._order.first(k)
+        return self.order.first(k)
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,7 @@ class Searcher:
         if ranking.query.vector_text and asked.order != "relevance":
             found.sort(key=lambda hit: (hit.taken or "", hit.path), reverse=asked.order == "newest")
             found = [replace(hit, rank=rank) for rank, hit in enumerate(found, 1)]
-        return Found(asked, tuple(found), ranking.fitting, ranking.photos, ranking.without)
+        return Found(asked, tuple(found), ranking.fitting, ranking.photos, ranking.without, ranking.gloss)
 
     def read(self, query: str | Query, now: datetime | None = None) -> Query:
         """As `read_query`."""
@@ -187,12 +192,15 @@ class Searcher:
 
     def rank(self, query: Query) -> Ranking:
         """All photos that fit, in the order of the query's words, else by time. Raises InputError, CorruptLibrary."""
-        words = query.vector_text
+        words, glossed = query.vector_text, None
+        if any(map(is_han, words)) and "zh" not in (self._needed().languages or {"zh"}):
+            glossed = gloss(words)
+            words = glossed.text
         if words and not any(chip.kind in CONDITIONS for chip in query.chips):
             # Nothing is asked that the columns answer: they are not gathered.
             order = self._nearest(words, None)
             count = len(self.present())
-            return Ranking(query, order, count, count)
+            return Ranking(query, order, count, count, gloss=glossed)
         look = Look(self.library, self.facts())
         fits = fitting(query, look.facts, named=look.named, reads=look.reads)
         count = int(fits.sum())
@@ -200,7 +208,7 @@ class Searcher:
             order = self._nearest(words, look.facts.photos[fits])
         else:
             order = _ByTime(_by_time(look.facts, fits, oldest=query.order == "oldest"))
-        return Ranking(query, order, count, len(look.facts), () if count else _relaxed(query, look))
+        return Ranking(query, order, count, len(look.facts), () if count else _relaxed(query, look), glossed)
 
     def page(self, ranking: Ranking, start: int, count: int) -> tuple[list[Hit], int]:
         """`count` results from place `start` (from 0) of the ranking on, and the place to go on from.
