@@ -45,7 +45,7 @@ _WITH_SURE = re.compile(r"taken|shot|made|captured|snapped|recorded|filmed|using
 _WITH_HAN = re.compile(r"(?:用|使用|拿)(?:我的|我|他的|她的|旧的?|那台|这台|一?台|老)*\s*")
 _VERB_HAN = re.compile("拍|摄|照|录")
 _MOUNTAIN = re.compile(r"(?:mount|mt\.?|lake) $")
-_SHOT_HAN = re.compile(r"\s*(?:相机|手机|单反|微单|无人机)?(?:来?拍摄?|照|录|摄)(?:的|下的?)?")
+_SHOT_HAN = re.compile(r"\s*(?:相机|手机|单反|微单|无人机)?(?:来?拍摄?|照(?!片|相)|录|摄)(?:的|下的?)?")
 _CAMERA_WORD = re.compile(r" ?(?:cameras?|phone|dslr|drone|相机|手机|单反|微单)(?![a-z])")
 _PHOTO_WORD = re.compile(
     r"\s*(?:的)?\s*(?:photos?|pictures?|pics?|images?|shots?|videos?|selfies?|raws?|照片|相片|图片|视频|图)(?![a-z])"

@@ -9,7 +9,7 @@ from isthmus.photos.query.found import Found
 from isthmus.photos.query.model import Count, Kind, Order, PhotoKind, Sort, Text
 
 PHOTO = r"(?:photograph|photo|picture|pic|image|shot|snapshot|snap|result|one)s?"
-PHOTO_HAN = r"(?:照片|相片|图片|图像|影像|照|图|画面|结果)"
+PHOTO_HAN = r"(?:照片|相片|图片|图像|影像|照(?!相)|图|画面|结果)"
 
 _KINDS: tuple[tuple[PhotoKind, str], ...] = (
     ("video", (
