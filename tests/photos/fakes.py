@@ -13,6 +13,8 @@ from isthmus.images.fits import Squash
 from isthmus.images.views import Views
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from torch import Tensor
 
 COLOURS = {
@@ -104,3 +106,24 @@ def rows(library: Path) -> dict[str, list[tuple[object, ...]]]:
 
 def digest(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
+
+
+def step_back(database: "sqlite3.Connection", version: int) -> None:
+    """Take from a library what came after that version, as if it had been made by it."""
+    import sqlite3
+
+    from isthmus.photos.schema import MIGRATIONS, migrate
+
+    older = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(older, MIGRATIONS[:version])
+    names = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY sql NOT LIKE 'CREATE VIRTUAL%'"
+    kept = {name for (name,) in older.execute(names)}
+    for (name,) in database.execute(names).fetchall():
+        # A virtual table takes those it is made of with it.
+        if name not in kept and (name,) in database.execute(names).fetchall():
+            database.execute(f"DROP TABLE {name}")
+    for name in kept:
+        columns = f"SELECT name FROM pragma_table_info('{name}')"
+        for (column,) in set(database.execute(columns)) - set(older.execute(columns)):
+            database.execute(f"ALTER TABLE {name} DROP COLUMN {column}")
+    database.execute(f"PRAGMA user_version = {version}")

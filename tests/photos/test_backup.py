@@ -11,7 +11,7 @@ from isthmus.photos.index import index
 from isthmus.photos.search import search
 from isthmus.photos.store import FILE, Library
 
-from .fakes import ColourEmbedder, paint, rows
+from .fakes import ColourEmbedder, paint, rows, step_back
 from .test_index import run
 
 
@@ -103,7 +103,7 @@ def test_an_older_copy_is_brought_up_to_date(tmp_path: Path, made: Path) -> None
     with Library.read(made) as library:
         back_up(library, tmp_path / "copy.sqlite")
     database = sqlite3.connect(tmp_path / "copy.sqlite")
-    database.executescript("DROP TABLE facts; DROP TABLE tags; PRAGMA user_version = 1")
+    step_back(database, 1)
     database.close()
     assert restore(tmp_path / "other", tmp_path / "copy.sqlite").vectors == 5
     with Library.read(tmp_path / "other") as library:

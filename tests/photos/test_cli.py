@@ -57,7 +57,8 @@ def run(
 def test_index_search_and_status(run: Run, tmp_path: Path, folder: Path) -> None:
     library = ("--library", tmp_path / "lib")
     code, out, err = run("index", folder, *library)
-    assert (code, out.splitlines()[1]) == (0, "5 photos in 5 files")
+    assert (code, out.splitlines()[2]) == (0, "5 photos in 5 files")
+    assert out.splitlines()[1].startswith("5 photos looked at closer")
     assert "indexing: 5/5" in err
     code, out, _ = run("search", "red", "--top", 2, *library)
     assert code == 0
@@ -102,7 +103,7 @@ def test_json_is_one_document_on_stdout(run: Run, tmp_path: Path, folder: Path) 
     found = json.loads(run("search", "red", *library)[1])
     assert [hit["rank"] for hit in found["results"]] == [1, 2, 3, 4, 5]
     assert set(found["results"][0]) == {"rank", "photo", "score", "path", "width", "height", "copies", "available",
-                                         "taken"}  # fmt: skip
+                                         "taken", "box"}  # fmt: skip
     state = json.loads(run("status", "--unread", *library)[1])
     assert state["known"] == 5
     assert state["unread_files"] == done["unread"]

@@ -16,7 +16,7 @@ from isthmus.photos.query.model import Interval, Time
 from isthmus.photos.report import coverage, unread_files
 from isthmus.photos.store import FILE, Library
 
-from .fakes import ColourEmbedder, paint
+from .fakes import ColourEmbedder, paint, step_back
 from .metadata import samples
 from .test_index import run
 
@@ -149,7 +149,7 @@ def test_a_library_from_before_metadata_is_brought_up_to_date_without_the_model(
 ) -> None:
     run(tmp_path / "lib", photo.parent, embedder=embedder)
     database = sqlite3.connect(tmp_path / "lib" / FILE)
-    database.executescript("DROP TABLE facts; DROP TABLE tags; PRAGMA user_version = 1")
+    step_back(database, 1)
     database.close()
     assert schema.tables(1) == {"library", "roots", "photos", "files", "models", "vectors"}
     assert counts(run(tmp_path / "lib", photo.parent, embedder=embedder)) == (0, 0, 1)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
     from isthmus.photos.hits import Hit
     from isthmus.photos.index import IndexReport
+    from isthmus.photos.regions import CloserReport
     from isthmus.photos.report import Coverage
     from isthmus.photos.search import Found
     from isthmus.photos.store import Library
@@ -61,6 +62,10 @@ def index_command(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads that read and decode. Default: one a processor.")
     ] = None,
+    closer: Annotated[
+        bool,
+        typer.Option("--closer/--whole", help="Then look at five regions of each photo, which finds small things."),
+    ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Index the photos in FOLDERs: new and changed ones only; stop with Ctrl-C and go on later."""
@@ -74,20 +79,28 @@ def index_command(
     with _stop_on_signals() as stop, Library.write(_folder(library)) as store:
         name = model or _last_model(store) or DEFAULT_MODEL
         embedder = _embedder(name, indexing=True)
+        from isthmus.photos.regions import REGIONS, look_closer
         from isthmus.photos.speed import indexing_threads
 
         with indexing_threads():
             report = index(store, folders, embedder, batch=batch, workers=workers, quiet=quiet, stop=stop.asked)
-        if report.embedded or not stop.asked():
+            look = None
+            if closer and not stop.asked() and (model := store.model(embedder.fingerprint)) and model.generation:
+                parts = max(1, batch // REGIONS)
+                look = look_closer(store, embedder, batch=parts, workers=workers, quiet=quiet, stop=stop.asked)
+        if report.embedded or (look and look.looked) or not stop.asked():
             _prepare_search(store, embedder)
         from isthmus.photos.report import coverage, unread_files
 
         if as_json:
-            _print_json({"run": _run(report), "unread": [vars(file) for file in unread_files(store)]})
+            _print_json({"run": _run(report, look), "unread": [vars(file) for file in unread_files(store)]})
         else:
-            _say_run(report, coverage(store))
+            _say_run(report, look, coverage(store))
         if stop.signal is not None:
-            typer.echo(f"stopped: {report.left} files are left; go on with the same command", err=True)
+            left = (
+                f"{report.left} files are left" if report.left or not look else f"{look.left} are left to look closer"
+            )
+            typer.echo(f"stopped: {left}; go on with the same command", err=True)
             raise typer.Exit(128 + stop.signal)
 
 
@@ -249,6 +262,8 @@ def _prepare_search(library: "Library", embedder: "Embedder") -> None:
     model = library.model(embedder.fingerprint)
     if model is not None and model.generation:
         load_matrix(library, model)
+        if model.closer:
+            load_matrix(library, model, "regions")
 
 
 class _Stop:
@@ -278,7 +293,7 @@ def _stop_on_signals() -> Iterator[_Stop]:
             signal.signal(number, old)
 
 
-def _run(report: "IndexReport") -> dict[str, Any]:
+def _run(report: "IndexReport", look: "CloserReport | None") -> dict[str, Any]:
     return {
         "met": report.met,
         "embedded": report.embedded,
@@ -288,11 +303,12 @@ def _run(report: "IndexReport") -> dict[str, Any]:
         "gone": report.gone,
         "left": report.left,
         "unmounted": [os.fsdecode(path) for path in report.unmounted],
-        "seconds": round(report.seconds, 3),
+        "closer": look and {"looked": look.looked, "left": look.left, "postponed": dict(look.postponed)},
+        "seconds": round(report.seconds + (look.seconds if look else 0), 3),
     }
 
 
-def _say_run(report: "IndexReport", found: "Coverage") -> None:
+def _say_run(report: "IndexReport", look: "CloserReport | None", found: "Coverage") -> None:
     for path in report.unmounted:
         typer.echo(f"{_shown(os.fsdecode(path))} is empty now: taken for a drive that is not there", err=True)
     news = [f"{report.embedded} photos embedded"]
@@ -300,6 +316,9 @@ def _say_run(report: "IndexReport", found: "Coverage") -> None:
     news += [f"{report.again} read again for their metadata"] if report.again else []
     news += [f"{report.gone} gone"] if report.gone else []
     _print(f"{', '.join(news)} in {report.seconds:.1f} s")
+    if look and (look.looked or look.postponed):
+        later = f", {look.postponed.total()} left for the next run" if look.postponed else ""
+        _print(f"{look.looked} photos looked at closer in {look.seconds:.1f} s{later}")
     _print(_sum_up(found))
 
 

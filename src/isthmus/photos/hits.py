@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from isthmus.photos import paths
 from isthmus.photos.facts import load_facts
+from isthmus.photos.ranking import Best
+from isthmus.photos.regions import boxes
 from isthmus.photos.store import Library
 
 MANY = 500
@@ -18,7 +20,8 @@ class Hit:
 
     `photo`: its number in the library. `score` is the cosine of the query's words and the photo, None where it has
     none. `available` is False where the photo's folder is not there just now, say on a drive that is not mounted.
-    `taken`: ISO 8601, local wall time, as exactly as it is known ("2018-05").
+    `taken`: ISO 8601, local wall time, as exactly as it is known ("2018-05"). `box`: left, top, right, bottom in pixels
+    of the upright photo, where a region was nearer to the words than the whole.
     """
 
     rank: int
@@ -30,6 +33,7 @@ class Hit:
     copies: tuple[str, ...] = ()
     available: bool = True
     taken: str | None = None
+    box: tuple[float, float, float, float] | None = None
 
 
 class Folders:
@@ -40,17 +44,17 @@ class Folders:
         self.there = {id: paths.is_folder(path) for id, path in self.path.items()}
 
 
-def hits(
-    library: Library, folders: Folders, photos: Sequence[int], scores: Sequence[float] | None, rank: int
-) -> Iterator[Hit | None]:
+def hits(library: Library, folders: Folders, best: Best, rank: int) -> Iterator[Hit | None]:
     """One for each photo in this order, the first that is there ranked `rank`; None where all its files are gone though
     their folder is there."""
+    photos = best.photos.tolist()
     for at in range(0, len(photos), MANY):
         some = photos[at : at + MANY]
         files = _files(library, some)
         for place, photo in enumerate(some, at):
-            score = None if scores is None else scores[place]
-            hit = _hit(library, folders, photo, files.get(photo, []), score, rank)
+            score = None if best.scores is None else float(best.scores[place])
+            part = -1 if best.parts is None else int(best.parts[place])
+            hit = _hit(library, folders, photo, files.get(photo, []), score, part, rank)
             rank += hit is not None
             yield hit
 
@@ -71,7 +75,7 @@ def _files(library: Library, photos: Sequence[int]) -> dict[int, list[_File]]:
 
 
 def _hit(
-    library: Library, folders: Folders, photo: int, files: Sequence[_File], score: float | None, rank: int
+    library: Library, folders: Folders, photo: int, files: Sequence[_File], score: float | None, part: int, rank: int
 ) -> Hit | None:
     here: list[str] = []
     away: list[str] = []
@@ -88,4 +92,6 @@ def _hit(
     first, *others = here + away
     taken = load_facts(library, photo).told_time(photo)
     width, height = files[0][2:]
-    return Hit(rank, photo, score, first, width, height, tuple(others), available=bool(here), taken=taken)
+    found = boxes(width, height)[part] if part >= 0 else None
+    box = found and (found.left, found.top, found.right, found.bottom)
+    return Hit(rank, photo, score, first, width, height, tuple(others), available=bool(here), taken=taken, box=box)

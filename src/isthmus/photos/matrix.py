@@ -1,18 +1,20 @@
 """The vectors of one model as one matrix on disk, mapped into memory: derived from the library, never the truth.
 
-A query then starts without parsing a row per photo. The file is written whole and renamed into place; its header
-ties it to one state of the library, and sums over its contents are checked at every load (at the speed of memory).
-Where anything does not agree the file is made again.
+One matrix is of whole photos, a row each, another of their regions, several rows each. A query then starts without
+parsing a row per photo. The file is written whole and renamed into place; its header ties it to one state of the
+library, and sums over its contents are checked at every load (at the speed of memory). Where anything does not agree
+the file is made again.
 """
 
 import json
 import os
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,9 @@ from numpy.typing import NDArray
 from isthmus.photos.store import Library, Model
 
 FORMAT = "isthmus vectors 1"
+
+Of = Literal["vectors", "regions"]
+"""The table the rows come from: whole photos, or their regions."""
 
 HEADER = 4096
 """Bytes before the rows: a page, so that they are aligned."""
@@ -30,7 +35,7 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Matrix:
-    """vectors [N, dim] fp16 with unit rows; photos [N] int64, the photo of each row.
+    """vectors [N, dim] fp16 with unit rows; photos [N] int64, the photo of each row, rows of one together and in order.
 
     `on_disk` is False where the library's folder cannot be written, so that every load reads all rows anew.
     """
@@ -53,34 +58,34 @@ class _Header:
     sum: int
 
 
-def load_matrix(library: Library, model: Model) -> Matrix:
+def load_matrix(library: Library, model: Model, of: Of = "vectors") -> Matrix:
     """The model's vectors, from the file where it is current, else from the library (and the file is renewed).
 
     Rows are mapped, not read: processes that search the same library share them. Raises CorruptLibrary.
     """
-    path = matrix_path(library, model)
-    matrix = _load(path, library, model)
+    path = matrix_path(library, model, of)
+    matrix = _load(path, library, model, of)
     if matrix is None:
         try:
-            _write(path, library, model)
+            _write(path, library, model, of)
         except OSError:
-            return _in_memory(library, model)
-        matrix = _load(path, library, model)
+            return _in_memory(library, model, of)
+        matrix = _load(path, library, model, of)
     # Another process may have indexed on in between: then what is in memory is at least one state, whole.
-    return matrix if matrix is not None else _in_memory(library, model)
+    return matrix if matrix is not None else _in_memory(library, model, of)
 
 
-def matrix_path(library: Library, model: Model) -> Path:
+def matrix_path(library: Library, model: Model, of: Of = "vectors") -> Path:
     """Where the file lies: beside the library."""
-    return library.folder / f"vectors-{model.fingerprint[:16]}.f16"
+    return library.folder / f"{of}-{model.fingerprint[:16]}.f16"
 
 
-def _load(path: Path, library: Library, model: Model) -> Matrix | None:
+def _load(path: Path, library: Library, model: Model, of: Of) -> Matrix | None:
     """The file's matrix if it is sound and of the library's present state."""
     try:
         with path.open("rb") as file:
             header = _Header(**json.loads(file.read(HEADER).rstrip(b"\0")))
-            if not _is_current(header, library, model):
+            if not _is_current(header, library, model, of):
                 return None
             words = _words(header.rows, header.dim)
             if file.seek(0, os.SEEK_END) != HEADER + 8 * (words + header.rows):
@@ -95,16 +100,16 @@ def _load(path: Path, library: Library, model: Model) -> Matrix | None:
     return Matrix(flat.reshape(header.rows, header.dim), np.asarray(mapped[words:]).view("<i8"), on_disk=True)
 
 
-def _is_current(header: _Header, library: Library, model: Model) -> bool:
-    here = (FORMAT, library.id, model.fingerprint, model.generation, model.dim)
+def _is_current(header: _Header, library: Library, model: Model, of: Of) -> bool:
+    here = (FORMAT, library.id, model.fingerprint, _generation(model, of), model.dim)
     if (header.format, header.library, header.fingerprint, header.generation, header.dim) != here:
         return False
     # A library that was put back from a copy and went on differently has another vector under this id.
-    last = library.query("SELECT crc FROM vectors WHERE id = ?", (header.last_vector,))
+    last = library.query(f"SELECT crc FROM {of} WHERE id = ?", (header.last_vector,))
     return bool(last == ([(header.last_crc,)] if header.rows else []))
 
 
-def _write(path: Path, library: Library, model: Model) -> None:
+def _write(path: Path, library: Library, model: Model, of: Of) -> None:
     """Raises OSError where the folder cannot be written or the disk is full."""
     photos: list[NDArray[np.int64]] = []
     rows = last = crc = total = 0
@@ -112,17 +117,18 @@ def _write(path: Path, library: Library, model: Model) -> None:
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
             file.write(bytes(HEADER))
-            for some in _chunks(library.vectors(model)):
+            for some in _chunks(_rows(library, model, of)):
                 block = b"".join(vector for _, _, vector in some)
                 block += bytes(-len(block) % 8)  # only the last chunk can need it
                 file.write(block)
                 total += _sum(np.frombuffer(block, "<u8"))
-                photos.append(np.array([photo for _, photo, _ in some], "<i8"))
-                rows, last, crc = rows + len(some), some[-1][0], zlib.crc32(some[-1][2])
+                photos.append(_photos(some, model))
+                rows, last, crc = rows + len(photos[-1]), some[-1][0], zlib.crc32(some[-1][2])
             ids = np.concatenate([np.empty(0, "<i8"), *photos])
             file.write(ids.tobytes())
             total = (total + _sum(ids.view("<u8"))) % 2**64
-            header = _Header(FORMAT, library.id, model.fingerprint, model.generation, rows, model.dim, last, crc, total)
+            generation = _generation(model, of)
+            header = _Header(FORMAT, library.id, model.fingerprint, generation, rows, model.dim, last, crc, total)
             file.seek(0)
             file.write(json.dumps(asdict(header)).encode())
             file.flush()
@@ -133,12 +139,24 @@ def _write(path: Path, library: Library, model: Model) -> None:
         raise
 
 
-def _in_memory(library: Library, model: Model) -> Matrix:
-    rows = list(library.vectors(model))
+def _in_memory(library: Library, model: Model, of: Of) -> Matrix:
+    rows = list(_rows(library, model, of))
     vectors = np.frombuffer(bytearray(b"".join(vector for _, _, vector in rows)), "<f2")
-    return Matrix(
-        vectors.reshape(len(rows), model.dim), np.array([photo for _, photo, _ in rows], np.int64), on_disk=False
-    )
+    return Matrix(vectors.reshape(-1, model.dim), _photos(rows, model), on_disk=False)
+
+
+def _rows(library: Library, model: Model, of: Of) -> Iterator[tuple[int, int, bytes]]:
+    return library.vectors(model) if of == "vectors" else library.regions(model)
+
+
+def _generation(model: Model, of: Of) -> int:
+    return model.generation if of == "vectors" else model.closer
+
+
+def _photos(rows: Sequence[tuple[int, int, bytes]], model: Model) -> NDArray[np.int64]:
+    """The photo of each row of the matrix."""
+    counts = [len(vectors) // (2 * model.dim) for _, _, vectors in rows]
+    return np.repeat(np.array([photo for _, photo, _ in rows], "<i8"), counts)
 
 
 def _words(rows: int, dim: int) -> int:

@@ -114,6 +114,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX tags_of_file ON tags (file)",
         "CREATE INDEX tags_of_value ON tags (value)",
     ),
+    (
+        # The regions of a photo through a model, a row of `vectors` each, in the order of `regions.boxes`; `layout`:
+        # which boxes. The rest as in `vectors`; `closer` of a model as its `generation`.
+        "ALTER TABLE models ADD COLUMN closer INTEGER NOT NULL DEFAULT 0",
+        """CREATE TABLE regions (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            photo INTEGER NOT NULL REFERENCES photos (id),
+            model INTEGER NOT NULL REFERENCES models (id),
+            layout INTEGER NOT NULL,
+            vectors BLOB NOT NULL,
+            crc INTEGER NOT NULL,
+            UNIQUE (model, photo)
+        )""",
+        """CREATE TRIGGER regions_added AFTER INSERT ON regions BEGIN
+            UPDATE models SET closer = closer + 1 WHERE id = NEW.model; END""",
+        """CREATE TRIGGER regions_removed AFTER DELETE ON regions BEGIN
+            UPDATE models SET closer = closer + 1 WHERE id = OLD.model; END""",
+    ),
 )
 """Migration i leads from version i to i + 1 (PRAGMA user_version). Never edited once released, only added to."""
 

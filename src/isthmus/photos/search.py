@@ -23,11 +23,11 @@ from isthmus.photos.look import Look
 from isthmus.photos.matrix import Matrix, load_matrix
 from isthmus.photos.query import Camera, Name, Query, Vocabulary, parse, without
 from isthmus.photos.query.fold import is_han
+from isthmus.photos.ranking import ByTime, ByWords, Ranking
 from isthmus.photos.store import Library, Model
 
 if TYPE_CHECKING:  # the embedder brings torch, which the command line loads only when it is needed
     from isthmus.contrastive.embedder import Embedder
-    from isthmus.photos.scan import Scan
 
 T = TypeVar("T")
 
@@ -117,43 +117,6 @@ def embed_query(embedder: "Embedder", query: str) -> NDArray[np.float32]:
     return vector / np.float32(length)
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """The photos that fit a query, of which the best are made out as they are asked for. Fields as in `Found`."""
-
-    query: Query
-    order: "_Order"
-    fitting: int
-    photos: int
-    without: tuple[tuple[int, int], ...] = ()
-    gloss: Gloss | None = None
-
-    def first(self, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
-        """The best k at most, best first, and their cosines where the query has words."""
-        return self.order.first(k)
-
-
-@dataclass(frozen=True)
-class _ByWords:
-    scan: "Scan"
-    photos: NDArray[np.int64]
-
-    def first(self, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        rows, scores = self.scan.best(k)
-        return self.photos[rows], scores
-
-
-@dataclass(frozen=True)
-class _ByTime:
-    photos: NDArray[np.int64]
-
-    def first(self, k: int) -> tuple[NDArray[np.int64], None]:
-        return self.photos[:k], None
-
-
-_Order = _ByWords | _ByTime
-
-
 class Searcher:
     """A library that is asked again and again: columns and vectors are read once, and anew where it has changed.
 
@@ -166,7 +129,7 @@ class Searcher:
         self._facts: _Kept[Facts] = _Kept(library)
         self._present: _Kept[NDArray[np.int64]] = _Kept(library)
         self._vocabulary: _Kept[Vocabulary] = _Kept(library)
-        self._matrix: _Kept[tuple[Model, Matrix, Mask] | None] = _Kept(library)
+        self._matrix: _Kept[tuple[_Kin, _Kin | None] | None] = _Kept(library)
         # The words of a query stay while its conditions are changed, and while its results are paged through.
         self._embed = lru_cache(64)(lambda words: embed_query(self._needed(), words))
 
@@ -207,7 +170,7 @@ class Searcher:
         if words:
             order = self._nearest(words, look.facts.photos[fits])
         else:
-            order = _ByTime(_by_time(look.facts, fits, oldest=query.order == "oldest"))
+            order = ByTime(_by_time(look.facts, fits, oldest=query.order == "oldest"))
         return Ranking(query, order, count, len(look.facts), () if count else _relaxed(query, look), glossed)
 
     def page(self, ranking: Ranking, start: int, count: int) -> tuple[list[Hit], int]:
@@ -219,16 +182,10 @@ class Searcher:
         found: list[Hit] = []
         reach, place = start + count, start
         while len(found) < count:
-            photos, scores = ranking.first(reach)
-            if len(photos) <= place:
+            best = ranking.first(reach)
+            if len(best.photos) <= place:
                 break
-            some = hits(
-                self.library,
-                folders,
-                photos[place:].tolist(),
-                None if scores is None else scores[place:].tolist(),
-                start + len(found) + 1,
-            )
+            some = hits(self.library, folders, best.from_place(place), start + len(found) + 1)
             for hit in some:
                 place += 1
                 if hit is not None:
@@ -248,28 +205,46 @@ class Searcher:
         with self._turn:
             return self._present.get(lambda: _present(self.library))
 
-    def _nearest(self, words: str, fits: NDArray[np.int64] | None) -> _Order:
+    def _nearest(self, words: str, fits: NDArray[np.int64] | None) -> ByWords | ByTime:
         from isthmus.photos.scan import Scan
 
         with self._turn:
             kept = self._matrix.get(self._load)
         if kept is None:
-            return _ByTime(np.empty(0, np.int64))
-        _, matrix, present = kept
-        keep = present if fits is None else np.isin(matrix.photos, fits)
-        return _ByWords(Scan.of(matrix.vectors, self._embed(words), keep), matrix.photos)
+            return ByTime(np.empty(0, np.int64))
+        query = self._embed(words)
+        whole, closer = (
+            kin
+            and Scan.of(kin.matrix.vectors, query, kin.present if fits is None else np.isin(kin.matrix.photos, fits))
+            for kin in kept
+        )
+        assert whole is not None
+        return ByWords(whole, kept[0].matrix.photos, closer, None if kept[1] is None else kept[1].matrix.photos)
 
-    def _load(self) -> tuple[Model, Matrix, Mask] | None:
+    def _load(self) -> "tuple[_Kin, _Kin | None] | None":
         model = model_for(self.library, self._needed())
         if model is None:
             return None
-        matrix = load_matrix(self.library, model)
-        return model, matrix, np.isin(matrix.photos, self.present())
+        whole = load_matrix(self.library, model)
+        closer = load_matrix(self.library, model, "regions") if model.closer else None
+        return _Kin.of(whole, self.present()), None if closer is None else _Kin.of(closer, self.present())
 
     def _needed(self) -> "Embedder":
         if self.embedder is None:
             raise ValueError("words need an embedder")
         return self.embedder
+
+
+@dataclass(frozen=True)
+class _Kin:
+    """A matrix, and which of its rows [N] are of photos that have a file."""
+
+    matrix: Matrix
+    present: Mask
+
+    @classmethod
+    def of(cls, matrix: Matrix, present: NDArray[np.int64]) -> "_Kin":
+        return cls(matrix, np.isin(matrix.photos, present))
 
 
 class _Kept(Generic[T]):

@@ -27,13 +27,15 @@ Vector = NDArray[np.float16]
 
 @dataclass(frozen=True)
 class Model:
-    """An embedder as the library knows it. `generation` changes whenever one of its vectors does."""
+    """An embedder as the library knows it. `generation` changes whenever one of its vectors does, `closer` whenever one
+    of its regions' does."""
 
     id: int
     fingerprint: str
     name: str
     dim: int
     generation: int
+    closer: int = 0
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,10 @@ class Library:
             ):
                 self._vector(*row)
                 count += 1
+            for row in self._database.execute(
+                "SELECT r.id, r.vectors, r.crc, m.dim FROM regions r JOIN models m ON m.id = r.model"
+            ):
+                self._regions(*row)
         return count
 
     def copy_to(self, path: Path) -> None:
@@ -217,7 +223,7 @@ class Library:
 
     def models(self) -> list[Model]:
         """All models, the one last indexed with first."""
-        rows = self.query("SELECT id, fingerprint, name, dim, generation FROM models ORDER BY used_at DESC")
+        rows = self.query("SELECT id, fingerprint, name, dim, generation, closer FROM models ORDER BY used_at DESC")
         return [Model(*row) for row in rows]
 
     def model(self, fingerprint: str) -> Model | None:
@@ -239,6 +245,14 @@ class Library:
                 "SELECT id, photo, vector, crc FROM vectors WHERE model = ? ORDER BY id", (model.id,)
             ):
                 yield id, photo, self._vector(id, vector, crc, model.dim)
+
+    def regions(self, model: Model) -> Iterator[tuple[int, int, bytes]]:
+        """(id, photo id, fp16 bytes of all its regions) in the order of ids. Raises CorruptLibrary."""
+        with in_words(self.path), self._turn:
+            for id, photo, vectors, crc in self._database.execute(
+                "SELECT id, photo, vectors, crc FROM regions WHERE model = ? ORDER BY id", (model.id,)
+            ):
+                yield id, photo, self._regions(id, vectors, crc, model.dim)
 
     def save(self, outcomes: Sequence[Outcome], model: Model, reader: str) -> None:
         """Record what became of some files, in one transaction."""
@@ -281,6 +295,11 @@ class Library:
         if not isinstance(vector, bytes) or len(vector) != 2 * dim or zlib.crc32(vector) != crc:
             raise damaged(self.path, f"vector {id} does not match its checksum")
         return vector
+
+    def _regions(self, id: int, vectors: bytes, crc: int, dim: int) -> bytes:
+        if not isinstance(vectors, bytes) or len(vectors) % (2 * dim) or zlib.crc32(vectors) != crc:
+            raise damaged(self.path, f"the vectors of regions {id} do not match their checksum")
+        return vectors
 
     def _last_use(self, database: sqlite3.Connection) -> int:
         return int(database.execute("SELECT coalesce(max(used_at), 0) FROM models").fetchone()[0])
