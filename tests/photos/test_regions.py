@@ -66,10 +66,17 @@ def test_each_photo_comes_once_and_in_the_order_of_its_nearest_part(tmp_path: Pa
         query = embedder.texts(["red"])[0].numpy().astype(float)
         expected = {photo: max(float(v @ query) for v in rows) for photo, rows in vectors.items()}
         for top in (1, 7, 40):
-            hits = search(store, embedder, "red", top).hits
-            assert len(hits) == len({hit.photo for hit in hits}) == top
-            assert [hit.score for hit in hits] == pytest.approx(sorted(expected.values(), reverse=True)[:top], abs=1e-4)
-            assert all(hit.score == pytest.approx(expected[hit.photo], abs=1e-4) for hit in hits)
+            found = search(store, embedder, "red", top)
+            assert len(found.hits) == len({hit.photo for hit in found.hits}) == top
+            assert all(hit.score == pytest.approx(expected[hit.photo], abs=1e-4) for hit in found.hits)
+            assert found.sure is not None
+            # What is sure comes first, and both parts stand in the order of their scores.
+            for part in (found.hits[: found.sure], found.hits[found.sure :]):
+                scores = [hit.score for hit in part]
+                assert scores == sorted(scores, reverse=True)
+            weaker = [score for photo, score in expected.items() if photo not in {hit.photo for hit in found.hits}]
+            if top > found.sure and weaker:
+                assert found.hits[-1].score >= max(weaker) - 1e-4
 
 
 def test_it_is_stopped_and_goes_on(tmp_path: Path, photos: Path, embedder: ColourEmbedder) -> None:

@@ -85,7 +85,8 @@ def index_command(
         with indexing_threads():
             report = index(store, folders, embedder, batch=batch, workers=workers, quiet=quiet, stop=stop.asked)
             look = None
-            if closer and not stop.asked() and (model := store.model(embedder.fingerprint)) and model.generation:
+            seen = store.model(embedder.fingerprint)
+            if closer and not stop.asked() and seen is not None and seen.generation:
                 parts = max(1, batch // REGIONS)
                 look = look_closer(store, embedder, batch=parts, workers=workers, quiet=quiet, stop=stop.asked)
         if report.embedded or (look and look.looked) or not stop.asked():
@@ -131,7 +132,7 @@ def search_command(
             if last := _last_model(store):
                 asked = read_query(store, query)
                 # A query of conditions alone needs no model, and is answered before one would be loaded.
-                embedder = _embedder(model or last) if asked.vector_text else None
+                embedder = _embedder(model or last) if asked.vector_text or asked.negative else None
                 found = search(store, embedder, asked, top)
     hits = found.hits if found else ()
     if as_json:
@@ -258,12 +259,14 @@ def _embedder(name: str, *, indexing: bool = False) -> "Embedder":
 def _prepare_search(library: "Library", embedder: "Embedder") -> None:
     """Write the matrix now, so that the first search does not."""
     from isthmus.photos.matrix import load_matrix
+    from isthmus.photos.sure import load_background
 
     model = library.model(embedder.fingerprint)
     if model is not None and model.generation:
         load_matrix(library, model)
         if model.closer:
             load_matrix(library, model, "regions")
+        load_background(library.folder, embedder)
 
 
 class _Stop:
@@ -354,6 +357,7 @@ def _read_as(found: "Found") -> dict[str, Any]:
         "photos": found.photos,
         "without": [{"chip": at, "fitting": count} for at, count in found.without],
         "gloss": vars(found.gloss) if found.gloss else None,
+        "sure": found.sure,
     }
 
 
@@ -368,10 +372,8 @@ def _say_found(found: "Found") -> None:
         taken = ", ".join(f"{word} “{meaning}”" for word, meaning in found.gloss.words)
         unknown = f"; not in the dictionary: {', '.join(found.gloss.unknown)}" if found.gloss.unknown else ""
         typer.echo(f"the model reads English: {taken or 'nothing'}{unknown}", err=True)
-    for denied in query.negative:
-        typer.echo(
-            f"“{denied}” is not left out: that a picture does not show something is not understood yet", err=True
-        )
+    if found.sure is not None and found.fitting:
+        typer.echo(f"{found.sure or 'none'} sure, {found.fitting - found.sure} weaker", err=True)
     for at, count in found.without:
         typer.echo(f"without “{query.chips[at].label}” {count} would", err=True)
 

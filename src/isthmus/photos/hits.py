@@ -93,5 +93,5 @@ def _hit(
     taken = load_facts(library, photo).told_time(photo)
     width, height = files[0][2:]
     found = boxes(width, height)[part] if part >= 0 else None
-    box = found and (found.left, found.top, found.right, found.bottom)
+    box = (found.left, found.top, found.right, found.bottom) if found else None
     return Hit(rank, photo, score, first, width, height, tuple(others), available=bool(here), taken=taken, box=box)

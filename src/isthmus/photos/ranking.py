@@ -1,4 +1,7 @@
-"""The photos that fit a query, in an order, of which the best are made out as they are asked for."""
+"""The photos that fit a query, in an order, of which the best are made out as they are asked for.
+
+Notation: N rows of a matrix, D numbers each; M photos.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,32 +15,58 @@ from isthmus.photos.regions import REGIONS
 
 if TYPE_CHECKING:  # it brings torch
     from isthmus.photos.scan import Scan
+    from isthmus.photos.sure import Background
+
+BLOCK = 256
+"""Photos held against the background at once."""
+ENOUGH = 0.02
+"""Of a block: where fewer are sure, those further down are not looked at."""
 
 
 @dataclass(frozen=True)
 class Best:
-    """Photos, best first. `scores`: cosines, where the query has words; a photo is as near as its whole or the nearest
-    of its regions. `parts`: which that was, -1 for the whole, else the region's number among `regions.boxes`."""
+    """Photos [M], best first. `scores`: cosines, where the query has words; a photo is as near as its whole or the
+    nearest of its regions. `parts`: which that was, -1 for the whole, else the region's number among `regions.boxes`.
+    `rows`: where its vector is in the matrix of the one or the other."""
 
     photos: NDArray[np.int64]
     scores: NDArray[np.float32] | None = None
     parts: NDArray[np.int64] | None = None
+    rows: NDArray[np.int64] | None = None
 
-    def from_place(self, start: int) -> "Best":
-        scores = None if self.scores is None else self.scores[start:]
-        return Best(self.photos[start:], scores, None if self.parts is None else self.parts[start:])
+    def at(self, which: "NDArray[np.bool_] | NDArray[np.int64] | slice") -> "Best":
+        """Some of them: by a mask, by their places, or a slice."""
+        scores = None if self.scores is None else self.scores[which]
+        parts = None if self.parts is None else self.parts[which]
+        return Best(self.photos[which], scores, parts, None if self.rows is None else self.rows[which])
+
+    def then(self, other: "Best") -> "Best":
+        """Both, of words."""
+        assert self.scores is not None
+        assert other.scores is not None
+        assert self.parts is not None
+        assert other.parts is not None
+        assert self.rows is not None
+        assert other.rows is not None
+        return Best(
+            np.concatenate([self.photos, other.photos]),
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.parts, other.parts]),
+            np.concatenate([self.rows, other.rows]),
+        )
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The photos that fit a query, of which the best are made out as they are asked for. Fields as in `Found`."""
+    """Photos, of which the best are made out as they are asked for. Fields as in `search.Found`."""
 
     query: Query
-    order: "ByWords | ByTime"
+    order: "ByWords | ByTime | HeadFirst"
     fitting: int
     photos: int
     without: tuple[tuple[int, int], ...] = ()
     gloss: Gloss | None = None
+    sure: int | None = None
 
     def first(self, k: int) -> Best:
         """The best k at most."""
@@ -55,18 +84,44 @@ class ByWords:
 
     def first(self, k: int) -> Best:
         rows, scores = self.whole.best(k)
-        photos, parts = self.photos[rows], np.full(len(rows), -1)
-        if self.closer is not None and self.closer_photos is not None:
-            # Among so many of the nearest regions there are k photos, if there are so many at all.
-            rows, more = self.closer.best(k * REGIONS)
-            of = self.closer_photos[rows]
-            photos, scores = np.concatenate([photos, of]), np.concatenate([scores, more])
-            parts = np.concatenate([parts, rows - _first_row(self.closer_photos, rows)])
-            order = np.lexsort((parts, photos, -scores))
-            _, at = np.unique(photos[order], return_index=True)
-            best = order[np.sort(at)[:k]]
-            photos, scores, parts = photos[best], scores[best], parts[best]
-        return Best(photos, scores, parts)
+        best = Best(self.photos[rows], scores, np.full(len(rows), -1), rows)
+        if self.closer is None or self.closer_photos is None:
+            return best
+        # Among so many of the nearest regions there are k photos, if there are so many at all.
+        rows, scores = self.closer.best(k * REGIONS)
+        parts = rows - _first_row(self.closer_photos, rows)
+        both = best.then(Best(self.closer_photos[rows], scores, parts, rows))
+        assert both.scores is not None
+        assert both.parts is not None
+        order = np.lexsort((both.parts, both.photos, -both.scores))
+        _, at = np.unique(both.photos[order], return_index=True)
+        return both.at(order[np.sort(at)[:k]])
+
+    def sure(self, background: "Background") -> Best:
+        """Those that surely show the words, in this order."""
+        found, seen, k = self.first(0), 0, BLOCK
+        while True:
+            best = self.first(k)
+            block = best.at(slice(seen, None))
+            if not len(block.photos):
+                return found
+            assert block.scores is not None
+            surely = background.sure(self._views(block), block.scores)
+            found = found.then(block.at(surely))
+            if len(best.photos) < k or surely.mean() < ENOUGH:
+                return found
+            seen, k = k, 2 * k
+
+    def _views(self, best: Best) -> NDArray[np.float16]:
+        """[M, D]: the vector that was the nearest of each."""
+        assert best.parts is not None
+        assert best.rows is not None
+        views = np.empty((len(best.photos), self.whole.rows.shape[1]), np.float16)
+        whole = best.parts < 0
+        views[whole] = self.whole.rows[best.rows[whole]]
+        if self.closer is not None:
+            views[~whole] = self.closer.rows[best.rows[~whole]]
+        return views
 
 
 def _first_row(photos: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -76,6 +131,21 @@ def _first_row(photos: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np
         back = (first > 0) & (photos[first - 1] == photos[rows])
         first = np.where(back, first - 1, first)
     return first
+
+
+@dataclass(frozen=True)
+class HeadFirst:
+    """Some photos first, the others behind them in their order."""
+
+    head: Best
+    order: ByWords
+
+    def first(self, k: int) -> Best:
+        if k <= len(self.head.photos):
+            return self.head.at(slice(k))
+        best = self.order.first(k)
+        rest = best.at(~np.isin(best.photos, self.head.photos))
+        return self.head.then(rest).at(slice(k))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ and keeps what it has read.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from threading import RLock
@@ -23,8 +23,9 @@ from isthmus.photos.look import Look
 from isthmus.photos.matrix import Matrix, load_matrix
 from isthmus.photos.query import Camera, Name, Query, Vocabulary, parse, without
 from isthmus.photos.query.fold import is_han
-from isthmus.photos.ranking import ByTime, ByWords, Ranking
+from isthmus.photos.ranking import Best, ByTime, ByWords, HeadFirst, Ranking
 from isthmus.photos.store import Library, Model
+from isthmus.photos.sure import Background, load_background
 
 if TYPE_CHECKING:  # the embedder brings torch, which the command line loads only when it is needed
     from isthmus.contrastive.embedder import Embedder
@@ -39,7 +40,8 @@ PAGE = 10
 class Found:
     """What a sentence was read as, and what was found. `fitting`: photos that satisfy its conditions, of `photos` in
     the library; where none does, `without` has for each condition, by its place among the chips, how many would if it
-    were taken off (where any would). `gloss`: what Chinese words were taken for, where the model reads no Chinese."""
+    were taken off (where any would). `gloss`: what Chinese words were taken for, where the model reads no Chinese.
+    `sure`: how many photos surely show the words (`sure.py`); they come first. None where there are no words."""
 
     query: Query
     hits: tuple[Hit, ...]
@@ -47,6 +49,7 @@ class Found:
     photos: int
     without: tuple[tuple[int, int], ...] = ()
     gloss: Gloss | None = None
+    sure: int | None = None
 
 
 def search(
@@ -60,8 +63,9 @@ def search(
     """The photos that satisfy the conditions of a sentence, those nearest to its words first; without words the newest.
 
     `top`: how many at most (None: as many as the sentence says, else 10). `now`: naive local time, what "yesterday" is
-    counted from (None: the clock). `embedder` may be None where the query has no words (`Query.vector_text`). Where an
-    order by time is asked for, it is that of the photos nearest to the words.
+    counted from (None: the clock). `embedder` may be None where the query has no words, denied ones included
+    (`Query.vector_text`, `Query.negative`). Where an order by time is asked for, it is that of the photos which surely
+    show the words, or, where none does, of the nearest. What surely shows denied words is left out.
 
     Vectors of another model are never compared. Files that are gone are left out, also those that went since the
     last indexing. Raises InputError for an empty query or where the library was indexed with another model only,
@@ -129,7 +133,8 @@ class Searcher:
         self._facts: _Kept[Facts] = _Kept(library)
         self._present: _Kept[NDArray[np.int64]] = _Kept(library)
         self._vocabulary: _Kept[Vocabulary] = _Kept(library)
-        self._matrix: _Kept[tuple[_Kin, _Kin | None] | None] = _Kept(library)
+        self._matrix: _Kept[tuple[Matrix, Matrix | None] | None] = _Kept(library)
+        self._texts: Background | None = None
         # The words of a query stay while its conditions are changed, and while its results are paged through.
         self._embed = lru_cache(64)(lambda words: embed_query(self._needed(), words))
 
@@ -140,10 +145,7 @@ class Searcher:
         check_query(asked.sentence, count)
         ranking = self.rank(asked)
         found, _ = self.page(ranking, 0, count)
-        if ranking.query.vector_text and asked.order != "relevance":
-            found.sort(key=lambda hit: (hit.taken or "", hit.path), reverse=asked.order == "newest")
-            found = [replace(hit, rank=rank) for rank, hit in enumerate(found, 1)]
-        return Found(asked, tuple(found), ranking.fitting, ranking.photos, ranking.without, ranking.gloss)
+        return Found(asked, tuple(found), ranking.fitting, ranking.photos, ranking.without, ranking.gloss, ranking.sure)
 
     def read(self, query: str | Query, now: datetime | None = None) -> Query:
         """As `read_query`."""
@@ -155,23 +157,35 @@ class Searcher:
 
     def rank(self, query: Query) -> Ranking:
         """All photos that fit, in the order of the query's words, else by time. Raises InputError, CorruptLibrary."""
-        words, glossed = query.vector_text, None
-        if any(map(is_han, words)) and "zh" not in (self._needed().languages or {"zh"}):
-            glossed = gloss(words)
-            words = glossed.text
-        if words and not any(chip.kind in CONDITIONS for chip in query.chips):
+        words, glossed = self._in_its_language(query.vector_text)
+        look = None
+        if words and query.order == "relevance" and not any(chip.kind in CONDITIONS for chip in query.chips):
             # Nothing is asked that the columns answer: they are not gathered.
-            order = self._nearest(words, None)
-            count = len(self.present())
-            return Ranking(query, order, count, count, gloss=glossed)
-        look = Look(self.library, self.facts())
-        fits = fitting(query, look.facts, named=look.named, reads=look.reads)
-        count = int(fits.sum())
-        if words:
-            order = self._nearest(words, look.facts.photos[fits])
+            photos = self.present()
+            count = total = len(photos)
         else:
+            look = Look(self.library, self.facts())
+            fits = fitting(query, look.facts, named=look.named, reads=look.reads)
+            photos, count, total = look.facts.photos[fits], int(fits.sum()), len(look.facts)
+        without = _relaxed(query, look) if look and not count else ()
+        for denied in query.negative:
+            photos = np.setdiff1d(photos, self._sure(self._in_its_language(denied)[0], photos).photos)
+        if not words:
+            assert look is not None
+            fits = np.isin(look.facts.photos, photos)
             order = ByTime(_by_time(look.facts, fits, oldest=query.order == "oldest"))
-        return Ranking(query, order, count, len(look.facts), () if count else _relaxed(query, look), glossed)
+            return Ranking(query, order, len(photos), total, without)
+        nearest = self._nearest(words, photos)
+        if nearest is None:
+            return Ranking(query, ByTime(np.empty(0, np.int64)), len(photos), total, without, glossed, 0)
+        head = nearest.sure(self._background())
+        sure = len(head.photos)
+        if look and query.order != "relevance":
+            # Of what is sure, and where nothing is, of the nearest.
+            head = head if sure else nearest.first(query.top or PAGE)
+            rows = np.searchsorted(look.facts.photos, head.photos)
+            head = head.at(_order_by_time(look.facts, rows, oldest=query.order == "oldest"))
+        return Ranking(query, HeadFirst(head, nearest), len(photos), total, without, glossed, sure)
 
     def page(self, ranking: Ranking, start: int, count: int) -> tuple[list[Hit], int]:
         """`count` results from place `start` (from 0) of the ranking on, and the place to go on from.
@@ -185,7 +199,7 @@ class Searcher:
             best = ranking.first(reach)
             if len(best.photos) <= place:
                 break
-            some = hits(self.library, folders, best.from_place(place), start + len(found) + 1)
+            some = hits(self.library, folders, best.at(slice(place, None)), start + len(found) + 1)
             for hit in some:
                 place += 1
                 if hit is not None:
@@ -205,46 +219,50 @@ class Searcher:
         with self._turn:
             return self._present.get(lambda: _present(self.library))
 
-    def _nearest(self, words: str, fits: NDArray[np.int64] | None) -> ByWords | ByTime:
+    def _in_its_language(self, words: str) -> tuple[str, Gloss | None]:
+        """The words as the model can read them, and what Chinese ones were taken for where it reads none."""
+        if any(map(is_han, words)) and "zh" not in (self._needed().languages or {"zh"}):
+            glossed = gloss(words)
+            return glossed.text, glossed
+        return words, None
+
+    def _sure(self, words: str, photos: NDArray[np.int64]) -> Best:
+        """Those of the photos that surely show the words."""
+        nearest = self._nearest(words, photos) if words else None
+        return Best(np.empty(0, np.int64)) if nearest is None else nearest.sure(self._background())
+
+    def _nearest(self, words: str, photos: NDArray[np.int64]) -> ByWords | None:
+        """These photos by their nearness to the words; None where the library has no vectors."""
         from isthmus.photos.scan import Scan
 
         with self._turn:
             kept = self._matrix.get(self._load)
         if kept is None:
-            return ByTime(np.empty(0, np.int64))
-        query = self._embed(words)
-        whole, closer = (
-            kin
-            and Scan.of(kin.matrix.vectors, query, kin.present if fits is None else np.isin(kin.matrix.photos, fits))
-            for kin in kept
+            return None
+        query, (whole, closer) = self._embed(words), kept
+        return ByWords(
+            Scan.of(whole.vectors, query, np.isin(whole.photos, photos)),
+            whole.photos,
+            Scan.of(closer.vectors, query, np.isin(closer.photos, photos)) if closer else None,
+            closer.photos if closer else None,
         )
-        assert whole is not None
-        return ByWords(whole, kept[0].matrix.photos, closer, None if kept[1] is None else kept[1].matrix.photos)
 
-    def _load(self) -> "tuple[_Kin, _Kin | None] | None":
+    def _background(self) -> Background:
+        with self._turn:
+            if self._texts is None:
+                self._texts = load_background(self.library.folder, self._needed())
+            return self._texts
+
+    def _load(self) -> tuple[Matrix, Matrix | None] | None:
         model = model_for(self.library, self._needed())
         if model is None:
             return None
-        whole = load_matrix(self.library, model)
-        closer = load_matrix(self.library, model, "regions") if model.closer else None
-        return _Kin.of(whole, self.present()), None if closer is None else _Kin.of(closer, self.present())
+        return load_matrix(self.library, model), load_matrix(self.library, model, "regions") if model.closer else None
 
     def _needed(self) -> "Embedder":
         if self.embedder is None:
             raise ValueError("words need an embedder")
         return self.embedder
-
-
-@dataclass(frozen=True)
-class _Kin:
-    """A matrix, and which of its rows [N] are of photos that have a file."""
-
-    matrix: Matrix
-    present: Mask
-
-    @classmethod
-    def of(cls, matrix: Matrix, present: NDArray[np.int64]) -> "_Kin":
-        return cls(matrix, np.isin(matrix.photos, present))
 
 
 class _Kept(Generic[T]):
@@ -267,13 +285,17 @@ def _present(library: Library) -> NDArray[np.int64]:
 
 
 def _by_time(facts: Facts, fits: Mask, *, oldest: bool) -> NDArray[np.int64]:
-    """Photos whose time is not known come last."""
     rows = np.flatnonzero(fits)
+    found: NDArray[np.int64] = facts.photos[rows[_order_by_time(facts, rows, oldest=oldest)]]
+    return found
+
+
+def _order_by_time(facts: Facts, rows: NDArray[np.int64], *, oldest: bool) -> NDArray[np.int64]:
+    """Places among the rows. Photos whose time is not known come last."""
     unknown = np.isnat(facts.taken[rows])
     seconds = facts.taken[rows].astype(np.int64)
-    order = np.lexsort((facts.photos[rows], seconds if oldest else -seconds, unknown))
-    found: NDArray[np.int64] = facts.photos[rows[order]]
-    return found
+    order: NDArray[np.int64] = np.lexsort((facts.photos[rows], seconds if oldest else -seconds, unknown))
+    return order
 
 
 def _relaxed(query: Query, look: Look) -> tuple[tuple[int, int], ...]:

@@ -1,0 +1,78 @@
+"""The honest cut-off: which photos surely show what is asked for, judged against a thousand other things.
+
+A threshold on the cosine fails, since words and photos differ in how near they are to everything. So a photo is held
+against many texts at once: it surely shows the words if few of a thousand other things are nearer to it than they
+are. The things are ImageNet's classes, by name; what a photo shows beside them, they leave to the words.
+"""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from isthmus.contrastive.embedder import Embedder
+
+NEARER = 5
+"""Surely shown: fewer of the other things are nearer. Chosen on the dev side of benchmarks/photo_library, see
+docs/search.md; a rank, so that it means the same for every model."""
+ROUNDING = 1e-5
+"""Of a cosine: a text that says the same is no nearer."""
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Background:
+    """vectors [B, D] float32, unit length: the texts that the words are held against."""
+
+    vectors: NDArray[np.float32]
+
+    def nearer(self, views: NDArray[np.float16], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+        """views [M, D], scores [M] of the words -> [M]: how many of the texts are nearer to each view than these."""
+        others = views.astype(np.float32) @ self.vectors.T
+        counts: NDArray[np.int64] = (others > scores[:, None] + ROUNDING).sum(1)
+        return counts
+
+    def sure(self, views: NDArray[np.float16], scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """[M]: whether each view surely shows the words."""
+        return self.nearer(views, scores) < NEARER
+
+
+def load_background(folder: Path, embedder: "Embedder") -> Background:
+    """The texts' vectors, kept in the library's folder, for a slow model takes seconds over them. A folder that cannot
+    be written is no obstacle."""
+    texts = _texts()
+    key = hashlib.sha256("\n".join((embedder.fingerprint, *texts)).encode()).hexdigest()
+    path = folder / f"background-{key[:16]}.f32"
+    size = len(texts) * embedder.dim * 4
+    try:
+        kept = path.read_bytes()
+        if len(kept) == size + 32 and hashlib.sha256(kept[32:]).digest() == kept[:32]:
+            return Background(np.frombuffer(kept[32:], "<f4").reshape(len(texts), embedder.dim))
+    except OSError:
+        pass
+    rows = [embedder.texts(texts[at : at + BATCH]).float().cpu().numpy() for at in range(0, len(texts), BATCH)]
+    vectors = np.concatenate(rows).astype("<f4")
+    _keep(path, vectors.tobytes())
+    return Background(vectors)
+
+
+def _texts() -> list[str]:
+    from isthmus.vision.imagenet import imagenet_classes
+
+    return [each.names[0] for each in imagenet_classes()]
+
+
+def _keep(path: Path, data: bytes) -> None:
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".background-")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(hashlib.sha256(data).digest() + data)
+        Path(name).replace(path)
+    except OSError:
+        return
