@@ -2,10 +2,11 @@
 
 Questions to which a small library has no answer, though the full one has, are left out, and that is said.
 
-    python -m benchmarks.photo_library.run OUT [--index FOLDER] [--side dev|test] [--top 100] [--json]
+    python -m benchmarks.photo_library.run OUT [--index FOLDER] [--side dev|test] [--whole] [--json]
 """
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -21,16 +22,18 @@ from benchmarks.photo_library.story import NOW
 from benchmarks.photo_library import truth
 from isthmus.contrastive import Embedder, load_embedder
 from isthmus.contrastive.metrics import Interval
+from isthmus.photos import paths
 from isthmus.photos.index import index
-from isthmus.photos.search import search
+from isthmus.photos.regions import look_closer
+from isthmus.photos.search import Searcher
 from isthmus.photos.store import Library
 from isthmus.progress import progress
 
 Ask = Callable[[str], Answer]
 """A sentence -> files relative to the made library's folder, best first, and how many are sure."""
 
-PAGE = 10
-"""Search has no cut-off yet: its first page is what it shows as found."""
+DEEP = 200
+"""How far down the order is looked at, at least."""
 
 
 def main() -> None:
@@ -39,32 +42,43 @@ def main() -> None:
     parser.add_argument("--index", type=Path, help="where the index is kept; default: a new one, in a temporary folder")
     parser.add_argument("--model", default="default/embedder")
     parser.add_argument("--side", choices=("dev", "test"), help="only the questions to choose by, or those held out")
-    parser.add_argument("--top", type=int, default=100, help="how far down the order is looked at")
+    parser.add_argument("--whole", dest="closer", action="store_false", help="do not look at regions of photos")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     library = truth.read(options.made)
     asked = [question for question in questions() if options.side in (None, question.side)]
     with tempfile.TemporaryDirectory() as temporary:
         kept = options.index or Path(temporary)
-        with todays_search(options.made, kept, load_embedder(options.model), options.top) as ask:
+        with todays_search(options.made, kept, load_embedder(options.model), options.closer) as ask:
             scores, without = ask_all(ask, library, asked, quiet=options.json)
     report(summary(scores), library, without, as_json=options.json)
 
 
 @contextmanager
-def todays_search(made: Path, kept: Path, embedder: Embedder, top: int) -> Iterator[Ask]:
+def todays_search(made: Path, kept: Path, embedder: Embedder, closer: bool) -> Iterator[Ask]:
     """`isthmus.photos.search` over the made library, indexed here where it is not yet. The one place to change when the
     search can do more."""
     with Library.write(kept) as store:
         index(store, [made / PHOTOS], embedder)
+        if closer:
+            look_closer(store, embedder)
     with Library.read(kept) as store:
+        searcher = Searcher(store, embedder)
         # the index knows real paths
-        root = made.resolve()
+        root = os.fsencode(made.resolve())
+        names = {
+            photo: os.fsdecode(os.path.relpath(paths.join(folder, path), root))
+            for photo, folder, path in store.query(
+                "SELECT f.photo, r.path, f.path FROM files f JOIN roots r ON r.id = f.root WHERE f.photo IS NOT NULL"
+            )
+        }
 
         def ask(sentence: str) -> Answer:
-            found = search(store, embedder, sentence, top, now=NOW)
-            paths = tuple(Path(hit.path).relative_to(root).as_posix() for hit in found.hits)
-            return Answer(paths, min(PAGE, len(paths)))
+            ranking = searcher.rank(searcher.read(sentence, NOW))
+            # Without words whatever fits is right.
+            sure = ranking.fitting if ranking.sure is None else ranking.sure
+            best = ranking.first(max(sure, DEEP))
+            return Answer(tuple(names[photo] for photo in best.photos.tolist()), min(sure, len(best.photos)))
 
         yield ask
 
