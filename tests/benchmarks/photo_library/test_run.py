@@ -55,17 +55,17 @@ def test_a_search_that_is_never_sure_rejects_all(library: Library, asked: list[Q
 def test_todays_search_is_asked_and_told_of(
     made: Path, library: Library, asked: list[Question], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with todays_search(made, tmp_path / "index", cast(Embedder, ColourEmbedder()), 30) as ask:
+    with todays_search(made, tmp_path / "index", cast(Embedder, ColourEmbedder()), True) as ask:
         answer = ask("something red")
         scores, without = ask_all(ask, library, asked[:40], quiet=True)
-    assert len(answer.paths) == 30
-    assert set(answer.paths) <= {photo.path for photo in library.photos}
-    assert answer.sure == 10
+    pictures = {photo.path: photo.picture for photo in library.photos}
+    assert {pictures[path] for path in answer.paths} == set(pictures.values())
+    assert 0 <= answer.sure <= len(answer.paths)
     capsys.readouterr()
     report(summary(scores), library, without, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert told["rows"][0]["questions"] == "all"
-    assert told["rows"][0]["rejected"]["value"] == 0
+    assert 0 <= told["rows"][0]["rejected"]["value"] <= 1
     report(summary(scores), library, without, as_json=False)
     assert "nDCG@10" in capsys.readouterr().out
 
