@@ -48,18 +48,18 @@ def drawn(split: Split, sort: Sort, language: Language, seed: int) -> Drawn:
     match sort:
         case "sign":
             height, lines = rng.choice((28, 44, 70, 120)), _several(_sign, rng, split, language, 1, 2)
-            image = _page(rng, lines, language, height, contrast, room=height)
+            image = _page(rng, lines, height, contrast, room=height)
             image = _before(rng, image, (1600, 1200), turn=8)
         case "receipt":
             height, lines = rng.choice((14, 18, 24, 32)), _several(_item, rng, split, language, 8, 14)
-            image = _page(rng, lines, language, height, contrast, room=height, pale=True)
+            image = _page(rng, lines, height, contrast, room=height, pale=True)
             image = _before(rng, image, (1200, 1600), turn=3)
         case "screenshot":
             height, lines = rng.choice((14, 20, 28, 36)), _several(_item, rng, split, language, 5, 12)
-            image = _page(rng, lines, language, height, contrast, room=24, size=(720, 1280), crisp=True)
+            image = _page(rng, lines, height, contrast, room=24, size=(720, 1280), crisp=True)
         case "12 MP":
             height, lines = rng.choice((24, 32, 48, 72)), _several(_item, rng, split, language, 3, 6)
-            image = _page(rng, lines, language, height, contrast, room=height, pale=True)
+            image = _page(rng, lines, height, contrast, room=height, pale=True)
             image = _before(rng, image, (4000, 3000), turn=5)
     if sort != "screenshot":
         image = _taken(rng, image)
@@ -135,7 +135,6 @@ def _item(rng: random.Random, split: Split, language: Language) -> str:
 def _page(
     rng: random.Random,
     lines: tuple[str, ...],
-    language: Language,
     height: int,
     contrast: float,
     *,

@@ -36,8 +36,8 @@ class Coverage:
     """Every entry met is in exactly one of `known`, `pending`, `sidecars` and (by reason) `unread`; `gone` are no
     longer met.
 
-    `photos`: distinct contents; `text_read`: those of them with a file whose text was read. `passed_over` counts, among `unread`, what holds no bytes of its own: links to
-    folders, pipes, folders not entered.
+    `photos`: distinct contents; `text_read`: those of them with a file whose text was read. `passed_over` counts, among
+    `unread`, what holds no bytes of its own: links to folders, pipes, folders not entered.
     """
 
     library: str

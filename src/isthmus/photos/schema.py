@@ -134,7 +134,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     (
         # The text in a picture: a row for each photo whose text was read, also where there is none. `version`: of the
-        # reading; an older one, or none, and the photo is read again. `words`: all lines, folded; `run`: without spaces.
+        # reading; an older one, or none, and the photo is read again. `words`: all lines, folded; `run`: the same
+        # without spaces.
         """CREATE TABLE texts (
             photo INTEGER PRIMARY KEY REFERENCES photos (id),
             version INTEGER NOT NULL,
@@ -151,7 +152,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             x REAL NOT NULL, y REAL NOT NULL, w REAL NOT NULL, h REAL NOT NULL,
             PRIMARY KEY (photo, line)
         ) WITHOUT ROWID""",
-        # The words are separated and folded already. "ascii" divides at spaces and takes every other character as it is.
+        # The words are separated and folded already: "ascii" divides at spaces and takes all else as it is.
         """CREATE VIRTUAL TABLE text_words USING fts5 (words, content = 'texts', content_rowid = 'photo',
             tokenize = 'ascii')""",
         """CREATE VIRTUAL TABLE text_runs USING fts5 (run, content = 'texts', content_rowid = 'photo',

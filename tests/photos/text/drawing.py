@@ -1,5 +1,6 @@
 """Pictures with writing, in fonts that are here."""
 
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,11 @@ def write(
     image = Image.new("RGB", size, paper)
     draw = ImageDraw.Draw(image)
     for at, line in enumerate(lines):
-        draw.text((60, 60 + at * 2 * letters), line, "black", font(letters, latin=line.isascii()))
+        x = 60.0
+        for latin, run in groupby(line, str.isascii):  # the fonts for Chinese may lack Latin letters
+            text, face = "".join(run), font(letters, latin=latin)
+            draw.text((x, 60 + at * 2 * letters + letters), text, "black", face, anchor="ls")
+            x += face.getlength(text)
     path.parent.mkdir(parents=True, exist_ok=True)
     exif = Image.Exif()
     if turn:

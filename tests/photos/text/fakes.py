@@ -22,9 +22,7 @@ class Colours:
     def read(self, picture: Picture) -> tuple[Line, ...]:
         mean = picture.image.resize((1, 1)).getpixel((0, 0))
         assert isinstance(mean, tuple)
-        colour = min(
-            COLOURS, key=lambda name: sum((a - b) ** 2 for a, b in zip(COLOURS[name], mean, strict=True))
-        )
+        colour = min(COLOURS, key=lambda name: sum((a - b) ** 2 for a, b in zip(COLOURS[name], mean, strict=True)))
         self.read_so_far.append(colour)
         self.then()
         if colour == "black":

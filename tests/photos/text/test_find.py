@@ -122,7 +122,9 @@ def test_no_string_is_anything_but_a_text(library: Library, keep: Keep, asked: s
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.text(alphabet="abcO0l1I 中文禁止,.", max_size=30), st.data())
-def test_every_text_is_found_where_it_stands_as_whole_words(library: Library, keep: Keep, text: str, data: st.DataObject) -> None:
+def test_every_text_is_found_where_it_stands_as_whole_words(
+    library: Library, keep: Keep, text: str, data: st.DataObject
+) -> None:
     keep(text, photo=1)
     words = words_of(text)
     start = data.draw(st.integers(0, len(words)))

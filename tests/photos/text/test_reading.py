@@ -21,7 +21,7 @@ from isthmus.photos.text import kept
 from isthmus.photos.text.find import matches
 from isthmus.photos.text.reading import TOGETHER, ReadingReport, read_text, waiting
 
-from ..fakes import ColourEmbedder, paint
+from ..fakes import ColourEmbedder, paint, step_back
 from ..test_index import run
 from .fakes import Colours
 
@@ -88,9 +88,7 @@ def test_stopped_it_saves_what_it_read_and_goes_on_there(tmp_path: Path, embedde
     run(lib, photos, embedder=embedder)
     first, second = Colours(), Colours()
     with Library.write(lib) as store:
-        report = read_text(
-            store, first, workers=1, quiet=True, stop=lambda: len(first.read_so_far) >= TOGETHER + 1
-        )
+        report = read_text(store, first, workers=1, quiet=True, stop=lambda: len(first.read_so_far) >= TOGETHER + 1)
         assert report.stopped
         assert report.left == 2 * TOGETHER + 3 - len(first.read_so_far) == len(waiting(store))
     assert read(lib, second).left == 0
@@ -122,7 +120,7 @@ def test_a_copy_stands_in_for_a_file_that_went(tmp_path: Path, embedder: ColourE
 def test_names_that_are_not_text(tmp_path: Path, embedder: ColourEmbedder) -> None:
     path = paint(tmp_path / "p/a.png", "red")
     try:
-        os.rename(os.fsencode(path), os.fsencode(path.parent) + b"/\xff\xfe \n.png")
+        path.rename(path.with_name(os.fsdecode(b"\xff\xfe \n.png")))
     except OSError as error:
         pytest.skip(f"this file system takes no such name: {error}")
     run(tmp_path / "lib", tmp_path / "p", embedder=embedder)
@@ -154,9 +152,7 @@ def test_a_library_without_text_takes_it_up(tmp_path: Path, folder: Path, embedd
     lib = tmp_path / "lib"
     run(lib, folder, embedder=embedder)
     database = sqlite3.connect(lib / FILE)
-    for table in ("texts", "text_lines", "text_words", "text_runs"):
-        database.execute(f"DROP TABLE {table}")  # with their triggers
-    database.execute("PRAGMA user_version = 2")
+    step_back(database, 2)
     database.close()
     with pytest.raises(InputError, match="older version"):
         Library.read(lib)

@@ -1,8 +1,8 @@
 """Which photos hold a text, although it was read with small mistakes.
 
-Spaces and line breaks do not count on either side: "no parking" is found in "NOPARKING" and on two lines. What is found
-begins and ends where words do; a longer text may be a part of a longer word, and a letter of it may be wrong (`nearly`).
-Figures are never taken for others. An FTS5 index gives the photos to look at; none is missed by that.
+Spaces and line breaks do not count on either side: "no parking" is found in "NOPARKING" and on two lines. What is
+found begins and ends where words do; a longer text may be a part of a longer word, and a letter of it may be wrong
+(`nearly`). Figures are never taken for others. An FTS5 index gives the photos to look at; none is missed by that.
 """
 
 from collections.abc import Container, Iterator

@@ -40,13 +40,14 @@ def _plain(text: str) -> str:
 def _runs(text: str) -> list[str]:
     runs, start = [], None
     for at, character in enumerate(text):
-        alone = UNSPACED.match(character) is not None
-        if start is not None and (alone or not character.isalnum()):
+        said = character.isalnum()
+        alone = said and UNSPACED.match(character) is not None
+        if start is not None and (alone or not said):
             runs.append(text[start:at])
             start = None
         if alone:
             runs.append(character)
-        elif start is None and character.isalnum():
+        elif start is None and said:
             start = at
     return runs if start is None else [*runs, text[start:]]
 

@@ -1,6 +1,7 @@
 """A text found although a letter of it was misread, lost or invented."""
 
 from collections.abc import Container
+from itertools import pairwise
 
 LONG = 6
 """Letters from which on one of them may be wrong; from twice as many on, two."""
@@ -19,7 +20,7 @@ def parts_of(wanted: str) -> list[str]:
     if count == 1:
         return []
     cuts = [len(wanted) * at // count for at in range(count + 1)]
-    return [wanted[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [wanted[start:end] for start, end in pairwise(cuts)]
 
 
 def nearly(wanted: str, run: str, edges: Container[int]) -> tuple[int, int] | None:

@@ -19,7 +19,9 @@ from isthmus.photos.text.bands import Band, bands
 from isthmus.photos.text.lines import Line
 
 SHORTER_SIDE = 1500
-"""Pixels of the shorter side at most."""
+"""Pixels of the shorter side at most, out of which lines are cut for the recogniser."""
+DETECTED_AT = 1280
+"""Pixels of the longer side at most for the detector: a line is found while its letters are too small to be read."""
 LEAST_CONFIDENCE = 0.5
 """Lines below are dropped."""
 MODELS = "PP-OCRv6 small"
@@ -36,8 +38,10 @@ class Ocr:
     Raises MissingPart where the extra `ocr` is not installed.
     """
 
-    def __init__(self, *, shorter_side: int = SHORTER_SIDE, least: float = LEAST_CONFIDENCE) -> None:
-        self._engine = _engine()
+    def __init__(
+        self, *, shorter_side: int = SHORTER_SIDE, detected_at: int = DETECTED_AT, least: float = LEAST_CONFIDENCE
+    ) -> None:
+        self._engine = _engine(detected_at)
         self._least = least
         self.at_least = shorter_side
         self.name = f"{MODELS}, rapidocr {version('rapidocr')}"
@@ -64,7 +68,7 @@ class Ocr:
         return lines
 
 
-def _engine() -> Any:
+def _engine(detected_at: int) -> Any:
     if find_spec("rapidocr") is None or find_spec("onnxruntime") is None:
         raise MissingPart(
             "text in pictures cannot be read here",
@@ -80,6 +84,8 @@ def _engine() -> Any:
         "Global.log_level": "critical",
         "Global.text_score": 0.0,  # lines are dropped here
         "Global.max_side_len": 100_000,  # and scaled here
+        "Det.limit_type": "max",
+        "Det.limit_side_len": detected_at,
         # As many pictures are read at once as there are threads: each stays on its own processor.
         "EngineConfig.onnxruntime.intra_op_num_threads": 1,
         "EngineConfig.onnxruntime.inter_op_num_threads": 1,

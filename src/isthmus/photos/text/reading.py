@@ -55,8 +55,8 @@ def read_text(
 ) -> ReadingReport:
     """Read the text of all photos that wait for it, documents and screenshots first.
 
-    `workers`: threads (None: one per processor). `stop` is asked after every photo; once true, those in hand are read to
-    their end and saved. Raises InputError for a number of workers below 1, CorruptLibrary.
+    `workers`: threads (None: one per processor). `stop` is asked after every photo; once true, those in hand are read
+    to their end and saved. Raises InputError for a number of workers below 1, CorruptLibrary.
     """
     if workers is not None and workers < 1:
         raise InputError(f"{workers} workers read nothing", todo="give 1 or more")
