@@ -20,7 +20,7 @@ from isthmus.photos.text.lines import Line
 
 SHORTER_SIDE = 1500
 """Pixels of the shorter side at most, out of which lines are cut for the recogniser."""
-DETECTED_AT = 1280
+DETECTED_AT = 960
 """Pixels of the longer side at most for the detector: a line is found while its letters are too small to be read."""
 LEAST_CONFIDENCE = 0.5
 """Lines below are dropped."""
