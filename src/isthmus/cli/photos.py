@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from isthmus.photos.report import Coverage
     from isthmus.photos.search import Found
     from isthmus.photos.store import Library
+    from isthmus.photos.text.reading import ReadingReport
 
 DEFAULT_MODEL = "default/embedder"
 
@@ -103,6 +104,37 @@ def index_command(
             )
             typer.echo(f"stopped: {left}; go on with the same command", err=True)
             raise typer.Exit(128 + stop.signal)
+
+
+@app.command("text")
+def text_command(
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Photos read at once, a processor each. Default: one a processor.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Read the text in indexed photos, so that search finds it; stop with Ctrl-C and go on later."""
+    from isthmus.photos.store import FILE, Library
+
+    folder = _folder(library)
+    if not (folder / FILE).exists():
+        raise InputError(f"no photos are indexed in {folder}", todo="index some with: isthmus photos index FOLDER")
+    from isthmus.photos.text.ocr import Ocr
+    from isthmus.photos.text.reading import read_text
+
+    warnings.filterwarnings("ignore", category=Warning, module="PIL")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    with _stop_on_signals() as stop, Library.write(folder) as store:
+        report = read_text(store, Ocr(), workers=workers, quiet=quiet, stop=stop.asked)
+    if as_json:
+        _print_json({**vars(report), "postponed": dict(report.postponed), "seconds": round(report.seconds, 3)})
+    else:
+        _say_text(report)
+    if stop.signal is not None:
+        typer.echo(f"stopped: {report.left} photos are left; go on with the same command", err=True)
+        raise typer.Exit(128 + stop.signal)
 
 
 @app.command("search")
@@ -325,12 +357,22 @@ def _say_run(report: "IndexReport", look: "CloserReport | None", found: "Coverag
     _print(_sum_up(found))
 
 
+def _say_text(report: "ReadingReport") -> None:
+    _print(
+        f"text read in {report.read} photos: {report.lines} lines in {report.with_text} of them, {report.seconds:.1f} s"
+    )
+    if report.postponed:
+        why = ", ".join(f"{count} {reason}" for reason, count in report.postponed.most_common())
+        _print(f"{report.postponed.total()} left for the next run: {why}")
+
+
 def _print_status(found: "Coverage") -> None:
     _print(f"library {_shown(found.library)}: sound, {found.bytes / 1e6:.1f} MB")
     for root in found.roots:
         _print(f"  {_shown(root.path)}: {root.files} files" + ("" if root.available else " (not there now)"))
     for model in found.models:
         _print(f"  model {model.name}: {model.photos} of {found.photos} photos, {model.dim} numbers each")
+    _print(f"  text read in {found.text_read} of {found.photos} photos")
     _print(_sum_up(found))
 
 

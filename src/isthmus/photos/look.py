@@ -1,4 +1,4 @@
-"""Which photos show someone, or hold a text, by what their files say."""
+"""Which photos show someone, or hold a text: by what their files say, and by the text that was read in them."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from isthmus.photos.facts import Facts, Mask
 from isthmus.photos.store import Library
+from isthmus.photos.text.find import matches
 
 
 class Look:
@@ -18,14 +19,15 @@ class Look:
         return self._of("t.kind = 'person' AND lower(t.value) = lower(?)", name)
 
     def reads(self, text: str) -> Mask:
-        """In a title, a caption or a keyword, without case."""
+        """In the picture (`text.find`); in a title, a caption or a keyword, without case."""
         said = f"%{text.translate(_LITERALLY)}%"
         titled = self._library.query(
             r"""SELECT DISTINCT f.photo FROM files f JOIN facts s ON s.file = f.id WHERE f.gone_at IS NULL
             AND (s.title LIKE ? ESCAPE '\' OR s.caption LIKE ? ESCAPE '\')""",
             (said, said),
         )
-        return self._mask(titled) | self._of(r"t.kind = 'keyword' AND t.value LIKE ? ESCAPE '\'", said)
+        read = self._mask([(photo,) for photo in matches(self._library, text)])
+        return read | self._mask(titled) | self._of(r"t.kind = 'keyword' AND t.value LIKE ? ESCAPE '\'", said)
 
     def _of(self, condition: str, value: str) -> Mask:
         return self._mask(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from isthmus.photos import paths
 from isthmus.photos.store import Library
+from isthmus.photos.text.kept import count_read
 from isthmus.photos.walk import NOT_A_FILE, SIDECAR
 
 
@@ -35,14 +36,15 @@ class Coverage:
     """Every entry met is in exactly one of `known`, `pending`, `sidecars` and (by reason) `unread`; `gone` are no
     longer met.
 
-    `photos`: distinct contents. `passed_over` counts, among `unread`, what holds no bytes of its own: links to
-    folders, pipes, folders not entered.
+    `photos`: distinct contents; `text_read`: those of them with a file whose text was read. `passed_over` counts, among
+    `unread`, what holds no bytes of its own: links to folders, pipes, folders not entered.
     """
 
     library: str
     roots: tuple[RootReport, ...]
     models: tuple[ModelReport, ...]
     photos: int
+    text_read: int
     known: int
     pending: int
     sidecars: int
@@ -84,6 +86,7 @@ def coverage(library: Library) -> Coverage:
         roots=tuple(RootReport(os.fsdecode(path), files, paths.is_folder(path)) for path, files in roots),
         models=tuple(ModelReport(*row) for row in models),
         photos=library.query("SELECT count(*) FROM photos")[0][0],
+        text_read=count_read(library),
         known=known,
         pending=pending,
         sidecars=sidecars,

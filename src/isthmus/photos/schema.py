@@ -132,6 +132,38 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TRIGGER regions_removed AFTER DELETE ON regions BEGIN
             UPDATE models SET closer = closer + 1 WHERE id = OLD.model; END""",
     ),
+    (
+        # The text in a picture: a row for each photo whose text was read, also where there is none. `version`: of the
+        # reading; an older one, or none, and the photo is read again. `words`: all lines, folded; `run`: the same
+        # without spaces.
+        """CREATE TABLE texts (
+            photo INTEGER PRIMARY KEY REFERENCES photos (id),
+            version INTEGER NOT NULL,
+            engine TEXT NOT NULL,
+            words TEXT NOT NULL,
+            run TEXT NOT NULL
+        )""",
+        # `x`, `y`, `w`, `h`: the box around it, shares of the upright picture's sides.
+        """CREATE TABLE text_lines (
+            photo INTEGER NOT NULL REFERENCES photos (id),
+            line INTEGER NOT NULL,
+            text TEXT NOT NULL,
+            confidence REAL NOT NULL,
+            x REAL NOT NULL, y REAL NOT NULL, w REAL NOT NULL, h REAL NOT NULL,
+            PRIMARY KEY (photo, line)
+        ) WITHOUT ROWID""",
+        # The words are separated and folded already: "ascii" divides at spaces and takes all else as it is.
+        """CREATE VIRTUAL TABLE text_words USING fts5 (words, content = 'texts', content_rowid = 'photo',
+            tokenize = 'ascii')""",
+        """CREATE VIRTUAL TABLE text_runs USING fts5 (run, content = 'texts', content_rowid = 'photo',
+            tokenize = 'trigram case_sensitive 1')""",
+        """CREATE TRIGGER text_added AFTER INSERT ON texts BEGIN
+            INSERT INTO text_words (rowid, words) VALUES (NEW.photo, NEW.words);
+            INSERT INTO text_runs (rowid, run) VALUES (NEW.photo, NEW.run); END""",
+        """CREATE TRIGGER text_removed AFTER DELETE ON texts BEGIN
+            INSERT INTO text_words (text_words, rowid, words) VALUES ('delete', OLD.photo, OLD.words);
+            INSERT INTO text_runs (text_runs, rowid, run) VALUES ('delete', OLD.photo, OLD.run); END""",
+    ),
 )
 """Migration i leads from version i to i + 1 (PRAGMA user_version). Never edited once released, only added to."""
 

@@ -1,0 +1,74 @@
+"""A photo's picture, from whichever of its files is there and still is that photo."""
+
+import hashlib
+import io
+import os
+import stat
+from contextlib import nullcontext
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from isthmus.errors import PictureError
+from isthmus.images.open import MAX_BYTES, open_picture
+from isthmus.images.views import Picture
+from isthmus.photos import paths
+from isthmus.photos.read import BIG_FILE, BIG_PICTURE
+
+if TYPE_CHECKING:
+    from isthmus.photos.store import Library
+
+
+class NotThere(Exception):
+    """No file of the photo can be read just now. `reason`: a word or two for the report."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Source:
+    """Opens photos in many threads, of very large files and pictures one at a time (see `read`)."""
+
+    def __init__(self, library: "Library") -> None:
+        self._library = library
+        self._roots: dict[int, bytes] = dict(library.query("SELECT id, path FROM roots"))
+        self._one_big_file, self._one_big_picture = Lock(), Lock()
+
+    def picture(self, photo: int, at_least: int) -> Picture:
+        """Upright; of its shorter side at least so many pixels are kept. Raises NotThere."""
+        hash = self._library.query("SELECT hash FROM photos WHERE id = ?", (photo,))[0][0]
+        files = self._library.query(
+            "SELECT root, path FROM files WHERE photo = ? AND gone_at IS NULL ORDER BY root, path", (photo,)
+        )
+        reason = "missing"
+        for root, path in files:
+            try:
+                return self._open(paths.join(self._roots[root], path), hash, at_least)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:
+                reason = "unreadable"
+            except PictureError as error:
+                reason = error.reason
+        raise NotThere(reason)
+
+    def _open(self, path: bytes, hash: bytes, at_least: int) -> Picture:
+        with io.FileIO(os.open(path, paths.READ)) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+                raise PictureError("changed", "it is not what it was when it was indexed")
+            with self._one_big_file if status.st_size > BIG_FILE else nullcontext():
+                data = file.readall()
+                # What is read must be of the picture that was indexed, whatever lies at that path now.
+                if hashlib.sha256(data).digest() != hash:
+                    raise PictureError("changed", "it is not what it was when it was indexed")
+                return self._decoded(data, at_least)
+
+    def _decoded(self, data: bytes, at_least: int) -> Picture:
+        try:
+            return open_picture(data, at_least=at_least, max_pixels=BIG_PICTURE)
+        except PictureError as error:
+            if error.reason != "too large":
+                raise
+        with self._one_big_picture:
+            return open_picture(data, at_least=at_least)
