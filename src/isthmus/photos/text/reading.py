@@ -3,17 +3,18 @@ gone on with at any moment."""
 
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from isthmus.errors import InputError, IsthmusError
+from isthmus.photos.ahead import ahead
 from isthmus.photos.facts import bits
+from isthmus.photos.source import NotThere, Source
 from isthmus.photos.store import Library
 from isthmus.photos.text import kept
 from isthmus.photos.text.lines import Line, TextReader
-from isthmus.photos.text.source import NotThere, Source
 from isthmus.progress import Progress, progress
 
 TOGETHER = 8
@@ -93,29 +94,16 @@ def _read_all(
     shown: Progress,
     stop: Callable[[], bool],
 ) -> None:
-    source = Source(library)
-    in_flight: deque[Future[Outcome]] = deque()
+    work = partial(_read, Source(library), reader)
     done: list[Outcome] = []
-    with ThreadPoolExecutor(threads, thread_name_prefix="text") as pool:
-        try:
-            while True:
-                # One more than there are threads, so that none waits while results are saved.
-                while len(in_flight) <= threads and not stop() and (photo := next(photos, None)) is not None:
-                    in_flight.append(pool.submit(_read, source, reader, photo))
-                if not in_flight:
-                    break
-                future = in_flight.popleft()
-                if stop() and future.cancel():
-                    continue
-                outcome = future.result()
-                done.append(outcome)
-                _count(outcome, report, shown)
-                if len(done) >= TOGETHER:
-                    _save(library, reader, done)
-        finally:
-            for future in in_flight:
-                future.cancel()
-            _save(library, reader, done)
+    try:
+        for outcome in ahead(work, photos, threads, stop):
+            done.append(outcome)
+            _count(outcome, report, shown)
+            if len(done) >= TOGETHER:
+                _save(library, reader, done)
+    finally:
+        _save(library, reader, done)
 
 
 def _read(source: Source, reader: TextReader, photo: int) -> Outcome:
