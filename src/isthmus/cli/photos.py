@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isthmus.errors import InputError, IsthmusError
+from isthmus.errors import InputError, IsthmusError, MissingPart
 
 if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
@@ -183,6 +183,23 @@ def search_command(
 
         for note in write_sheet(hits, query, sheet):
             typer.echo(note, err=True)
+
+
+@app.command("mcp")
+def mcp_command(library: LibraryOption = None, model: ModelOption = None) -> None:
+    """Let a chat client search the photos: an MCP server over stdin and stdout, which the client starts."""
+    from isthmus.photos.store import Library
+
+    try:
+        from isthmus.photos.mcp import server
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("mcp"):
+            raise
+        raise MissingPart("the MCP server needs the package mcp", todo="pip install 'isthmus[mcp]'") from None
+
+    with Library.read(_folder(library)) as store:
+        name = model or _last_model(store)
+        server(store, (lambda: _embedder(name)) if name else None).run("stdio")
 
 
 @app.command("status")
