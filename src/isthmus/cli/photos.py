@@ -231,6 +231,58 @@ def status_command(
             _print(f"{file.reason}\t{_shown(file.path)}" + (f"\t{file.detail}" if file.detail else ""))
 
 
+@app.command("serve")
+def serve_command(
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="0 takes a free one. Default: 8642, where that is free.", show_default=False
+        ),
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    thumbnails: Annotated[
+        float, typer.Option(min=0.01, help="GB of small pictures to keep beside the library, at most.")
+    ] = 2,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    exposed: Annotated[
+        bool,
+        typer.Option(
+            "--exposed",
+            help="Allow a --host that other machines reach: whoever has the address with its token sees all photos, "
+            "and what is sent is not encrypted.",
+        ),
+    ] = False,
+) -> None:
+    """A page to search and look at the photos, on this machine only; the address is printed. Stop with Ctrl-C."""
+    try:
+        from isthmus.photos.serve.run import serve
+    except ModuleNotFoundError as error:
+        raise MissingPart(
+            f"the page needs {error.name}", todo="install it with: pip install 'isthmus[serve]'"
+        ) from None
+    from isthmus.photos.store import Library
+
+    # Asked to end by the system, it ends as by Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Library.read(_folder(library)) as store:
+        name = model or _last_model(store)
+        try:
+            serve(
+                store,
+                None if name is None else lambda: _embedder(name),
+                host=host,
+                port=port,
+                exposed=exposed,
+                browser=not no_browser,
+                keep=int(thumbnails * 1e9),
+                say=_print,
+            )
+        except KeyboardInterrupt:
+            typer.echo("stopped", err=True)
+
+
 @app.command("backup")
 def backup_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; an older copy there is replaced.")],

@@ -17,6 +17,10 @@ from isthmus.photos.query.model import PhotoKind
 if TYPE_CHECKING:  # the library itself keeps what is gathered here
     from isthmus.photos.store import Library
 
+BEST = """t.sidecar IS NULL, t.taken IS NULL, t.taken_from IS 'name',
+    CASE t.precision WHEN 'second' THEN 0 WHEN 'day' THEN 1 WHEN 'month' THEN 2 ELSE 3 END, t.latitude IS NULL, f.id"""
+"""ORDER BY of a photo's files `f` with their facts `t`: the one that counts first."""
+
 T = TypeVar("T")
 Mask = NDArray[np.bool_]
 """[N], which photos."""
@@ -124,10 +128,7 @@ def load_facts(library: "Library", photo: int | None = None) -> Facts:
         FROM files f LEFT JOIN facts t ON t.file = f.id
         WHERE f.gone_at IS NULL AND """
         + ("f.photo IS NOT NULL" if photo is None else "f.photo = ?")
-        + """
-        ORDER BY f.photo, t.sidecar IS NULL, t.taken IS NULL, t.taken_from IS 'name',
-            CASE t.precision WHEN 'second' THEN 0 WHEN 'day' THEN 1 WHEN 'month' THEN 2 ELSE 3 END,
-            t.latitude IS NULL, f.id""",
+        + f" ORDER BY f.photo, {BEST}",
         () if photo is None else (photo,),
     )
     best: dict[int, Fact] = {}

@@ -52,6 +52,9 @@ class Gazetteer:
         """The lines of all that have a centre, for `place`."""
         return (line for line in self._lines if line[0] == "P")
 
+    def countries(self, language: str = "en") -> Iterator[Place]:
+        return (self.place(line, language) for line in self._lines if line[0] == "C")
+
     @staticmethod
     def place(line: str, language: str) -> Place:
         """What a line of the table says."""

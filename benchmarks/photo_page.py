@@ -1,0 +1,257 @@
+"""The photo page over libraries of random vectors and facts: start, answers, and scrolling in a real browser.
+
+Start: from the command to the page's first byte, and to the first answer without words. Answers: /api/search over HTTP
+with distinct sentences (nothing is answered from memory), words and conditions. Scrolling: Debian's chromium goes
+through the grid steadily and by jumps; blank is the share of tiles in the window, over all frames, that show no
+picture. The pictures are a few, linked under every photo's name: it is delivery that is measured, not decoding.
+
+    python -m benchmarks.photo_page [--rows 10000 100000] [--queries 40] [--no-browser] [--json]
+"""
+
+import argparse
+import hashlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import httpx
+import numpy as np
+import torch
+import uvicorn
+from benchmarks.machine import show
+from PIL import Image
+
+from isthmus.photos.serve.app import make_app
+from isthmus.photos.serve.engine import Engine
+from isthmus.photos.serve.guard import Secret
+from isthmus.photos.serve.run import listening
+from isthmus.photos.serve.thumbnails import Thumbnails
+from isthmus.photos.store import Library
+from isthmus.photos.told import VERSION
+
+DIM = 512
+SHAPES = ((4000, 3000), (3000, 4000), (1920, 1080), (6000, 4000), (2048, 2048))
+PICTURES = 60
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+SPEED = 4000
+"""Points a second, of the steady scrolling: five windows."""
+
+SECONDS, JUMPS = 12, 20
+
+
+@dataclass
+class RandomEmbedder:
+    """Any text is a direction of its own."""
+
+    name: str = "default/embedder"
+    fingerprint: str = "be" * 32
+    dim: int = DIM
+
+    def texts(self, texts: Sequence[str]) -> torch.Tensor:
+        seeds = [zlib.crc32(text.encode()) for text in texts]
+        return torch.stack([torch.from_numpy(_unit(np.random.default_rng(seed), 1)[0]) for seed in seeds])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--queries", type=int, default=40)
+    parser.add_argument("--no-browser", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    table: list[dict[str, object]] = []
+    for rows in options.rows:
+        with tempfile.TemporaryDirectory() as folder:
+            fill(Path(folder), rows)
+            row: dict[str, object] = {"rows": rows}
+            row |= start(Path(folder))
+            with served(Path(folder)) as (address, token):
+                row |= answers(address, token, options.queries)
+                if not options.no_browser:
+                    row |= scrolling(address, token)
+            table.append(row)
+    notes = ["times in ms; blank: mean share of the window's tiles without a picture; settled: after a jump, median"]
+    show("photo page", table, notes, options.json)
+
+
+def fill(folder: Path, rows: int) -> None:
+    """A library of so many photos whose files are away, and a thumbnail of each."""
+    random = np.random.default_rng(0)
+    with Library.write(folder) as library:
+        model = library.register(RandomEmbedder.fingerprint, RandomEmbedder.name, DIM)
+        thumbnails = Thumbnails(folder / "thumbnails")
+        pictures = [_picture(folder / f"{at}.webp", random) for at in range(PICTURES)]
+        with library.transaction() as database:
+            root = database.execute("INSERT INTO roots (path) VALUES (?)", (b"/nowhere",)).lastrowid
+            for first in range(0, rows, 4096):
+                vectors = _unit(random, min(4096, rows - first)).astype("<f2")
+                for at, vector in enumerate(vectors, first + 1):
+                    hash = hashlib.sha256(b"%d" % at).digest()
+                    width, height = SHAPES[at % len(SHAPES)]
+                    database.execute("INSERT INTO photos VALUES (?, ?, ?, ?, 0)", (at, hash, width, height))
+                    database.execute(
+                        "INSERT INTO files (id, root, path, size, mtime_ns, photo) VALUES (?, ?, ?, 1, 1, ?)",
+                        (at, root, b"%d.jpg" % at, at),
+                    )
+                    blob = vector.tobytes()
+                    database.execute(
+                        "INSERT INTO vectors (photo, model, vector, crc) VALUES (?, ?, ?, ?)",
+                        (at, model.id, blob, zlib.crc32(blob)),
+                    )
+                    taken = datetime(2008, 1, 1) + timedelta(minutes=int(random.integers(8_000_000)))
+                    latitude, longitude = random.uniform(-50, 65), random.uniform(-180, 180)
+                    database.execute(
+                        """INSERT INTO facts (file, version, taken, precision, taken_from, latitude, longitude, code,
+                        maker, model, lens, title, caption, software, kinds, live_id, problems)
+                        VALUES (?, ?, ?, 'second', 'exif', ?, ?, '', 'Canon', 'EOS 80D', '', '', '', '', 1, '', '')""",
+                        (at, VERSION, taken.isoformat(), latitude, longitude),
+                    )
+                    thumbnail = thumbnails.path(hash, "tile")
+                    thumbnail.parent.mkdir(parents=True, exist_ok=True)
+                    os.link(pictures[at % PICTURES], thumbnail)
+
+
+def start(folder: Path) -> dict[str, object]:
+    """Of a new process."""
+    command = [sys.executable, "-m", "isthmus.cli.main", "photos", "serve", "--library", str(folder)]
+    begun = time.perf_counter()
+    with subprocess.Popen([*command, "--no-browser", "--port", "0"], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address, token = server.stdout.readline().strip().split("#token=")
+        try:
+            with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=300) as client:
+                client.get("/").raise_for_status()
+                page = time.perf_counter()
+                client.get("/api/search").raise_for_status()
+                answer = time.perf_counter()
+        finally:
+            server.terminate()
+    return {"start to page": 1000 * (page - begun), "to photos": 1000 * (answer - begun)}
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[str, str]]:
+    with Library.read(folder) as library, listening("127.0.0.1", 0) as listener:
+        engine = Engine(library, RandomEmbedder, Thumbnails(folder / "thumbnails"))  # type: ignore[arg-type]
+        engine.start()
+        secret, port = Secret(), listener.getsockname()[1]
+        app = make_app(engine, secret, port)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{port}", secret.token
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def answers(address: str, token: str, queries: int) -> dict[str, object]:
+    found: dict[str, object] = {}
+    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=300) as client:
+        while client.get("/api/search", params={"q": "ready"}).status_code == 503:
+            time.sleep(0.1)
+        for name, sentence in (
+            ("words", "thing {at}"),
+            ("both", "thing {at} in {year}"),
+            ("time", "before {at} May {year}"),
+        ):
+            times = []
+            for at in range(queries):
+                asked = sentence.format(at=at % 28 + 1, year=2009 + at % 14)
+                asked += " photo" * (at // 28)
+                begun = time.perf_counter()
+                client.get("/api/search", params={"q": asked}).raise_for_status()
+                times.append(1000 * (time.perf_counter() - begun))
+            found[f"{name} p50"] = statistics.median(times)
+            found[f"{name} p95"] = float(np.quantile(times, 0.95))
+    return found
+
+
+WATCH = """() => {
+    window.blank = []; window.watching = true;
+    const look = () => {
+        const seen = [...document.querySelectorAll('.tile')].filter((tile) => {
+            const box = tile.getBoundingClientRect();
+            return box.bottom > 70 && box.top < innerHeight;
+        });
+        const bare = seen.filter((tile) => !tile.querySelector('img').naturalWidth).length;
+        window.blank.push(seen.length ? bare / seen.length : 1);
+        if (window.watching) requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+}"""
+SCROLL = """([speed, seconds]) => new Promise((done) => {
+    const begun = performance.now();
+    const step = (now) => {
+        scrollTo(0, (speed * (now - begun)) / 1000);
+        if (now - begun < 1000 * seconds) requestAnimationFrame(step); else done();
+    };
+    requestAnimationFrame(step);
+})"""
+JUMP = """(share) => new Promise((done) => {
+    scrollTo(0, share * document.documentElement.scrollHeight);
+    const begun = performance.now();
+    const look = () => {
+        const seen = [...document.querySelectorAll('.tile')].filter((tile) => {
+            const box = tile.getBoundingClientRect();
+            return box.bottom > 70 && box.top < innerHeight;
+        });
+        if (seen.length && seen.every((tile) => tile.querySelector('img').naturalWidth)) {
+            done(performance.now() - begun);
+        } else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+})"""
+
+
+def scrolling(address: str, token: str) -> dict[str, object]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(300_000)
+        page.goto(f"{address}/#token={token}")
+        page.wait_for_selector(".tile.loaded")
+        page.evaluate(WATCH)
+        page.evaluate(SCROLL, [SPEED, SECONDS])
+        blank = page.evaluate("() => { window.watching = false; return window.blank; }")
+        random = np.random.default_rng(1)
+        settled = [page.evaluate(JUMP, share) for share in random.uniform(0, 0.99, JUMPS).tolist()]
+        mounted = page.locator(".tile").count()
+        browser.close()
+    return {
+        "blank": statistics.fmean(blank),
+        "frames/s": len(blank) / SECONDS,
+        "settled": statistics.median(settled),
+        "tiles mounted": mounted,
+    }
+
+
+def _unit(random: np.random.Generator, count: int) -> np.ndarray:
+    rows = random.standard_normal((count, DIM)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _picture(path: Path, random: np.random.Generator) -> Path:
+    """As large in bytes as a tile of a photo: smooth, with some grain."""
+    coarse = Image.fromarray(random.integers(0, 256, (8, 11, 3), np.uint8)).resize((427, 320), Image.Resampling.BICUBIC)
+    grain = random.normal(0, 9, (320, 427, 3))
+    Image.fromarray((np.asarray(coarse) + grain).clip(0, 255).astype(np.uint8)).save(path, quality=76)
+    return path
+
+
+if __name__ == "__main__":
+    main()

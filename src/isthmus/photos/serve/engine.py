@@ -1,0 +1,172 @@
+"""What all requests share: the library, its searcher, the model that is still on its way, and the latest results."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.errors import InputError, IsthmusError
+from isthmus.photos.gloss import Gloss
+from isthmus.photos.query import Chip, Query
+from isthmus.photos.query.model import Order, Sort
+from isthmus.photos.ranking import Best
+from isthmus.photos.search import PAGE, Searcher
+from isthmus.photos.serve.asked import Asked, bounds, of_period, read, within
+from isthmus.photos.serve.lookup import rows_of
+from isthmus.photos.serve.shapes import Shapes
+from isthmus.photos.serve.thumbnails import Thumbnails
+from isthmus.photos.similar import Neighbours
+from isthmus.photos.store import Library, Model
+
+if TYPE_CHECKING:
+    from isthmus.contrastive.embedder import Embedder
+
+REMEMBERED = 8
+"""Latest results that are kept: the timeline and the map of a query are those of its results."""
+
+ModelState = Literal["none", "loading", "ready", "failed"]
+
+
+class ModelNotReady(IsthmusError):
+    """Words were asked for while the model is being loaded."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """All photos that fit, in their order.
+
+    `fitting`, `total`, `without`, `gloss`: as `search.Found` has them, before the filters of timeline and map. `sure`:
+    how many from the top are surely meant, where that is known.
+    """
+
+    query: Query
+    best: Best
+    fitting: int
+    total: int
+    sure: int | None = None
+    without: tuple[tuple[int, int], ...] = ()
+    gloss: Gloss | None = None
+
+    @property
+    def photos(self) -> NDArray[np.int64]:
+        """[N]"""
+        return self.best.photos
+
+    def only(self, keep: NDArray[np.bool_]) -> "Results":
+        """keep [N]"""
+        sure = None if self.sure is None else int(keep[: self.sure].sum())
+        return replace(self, best=self.best.at(keep), sure=sure)
+
+
+class Engine:
+    """`load` gives the model, and takes its time; None where the library has no vectors."""
+
+    def __init__(self, library: Library, load: "Callable[[], Embedder] | None", thumbnails: Thumbnails) -> None:
+        self.library, self.thumbnails = library, thumbnails
+        self.searcher = Searcher(library, None)
+        self.shapes = Shapes(library)
+        self.neighbours = Neighbours(library, self._model)
+        self._load = load
+        self._loaded = Event()
+        self._failure: IsthmusError | None = None
+        self._latest: OrderedDict[object, Results] = OrderedDict()
+        self._turn = Lock()
+
+    def start(self) -> None:
+        """Load the model beside all else: what has no words does not wait for it."""
+        Thread(target=self._get_ready, name="load model", daemon=True).start()
+
+    @property
+    def model_state(self) -> tuple[ModelState, str]:
+        """And what went wrong."""
+        if self._failure is not None:
+            return "failed", str(self._failure)
+        if self._load is None:
+            return "none", ""
+        return ("ready" if self._loaded.is_set() else "loading"), ""
+
+    def results(self, asked: Asked) -> Results:
+        """Raises InputError for what cannot be asked, ModelNotReady, CorruptLibrary."""
+        area = bounds(asked.area) if asked.area else None
+        query = read(self.searcher, asked)
+        if query.vector_text or query.negative:
+            self._need_model()
+        key = (query.chips, query.language, asked.order, asked.period, area, self.library.state())
+        with self._turn:
+            if key in self._latest:
+                self._latest.move_to_end(key)
+                return replace(self._latest[key], query=query)  # another sentence may mean the same
+        found = self._ranked(query, asked.order)
+        if asked.period or area:
+            facts = self.searcher.facts()
+            rows, keep = rows_of(facts, found.photos)
+            if asked.period and keep.any():
+                keep &= of_period(facts, asked.period)[rows]
+            if area and keep.any():
+                keep &= within(facts, area)[rows]
+            found = found.only(keep)
+        with self._turn:
+            self._latest[key] = found
+            while len(self._latest) > REMEMBERED:
+                self._latest.popitem(last=False)
+        return found
+
+    def alike(self, photo: int) -> Results | None:
+        """All photos by their likeness to one; None where it has no vector."""
+        likeness = self.neighbours.of(photo, self.searcher.present())
+        if likeness is None:
+            return None
+        best = likeness.first(len(likeness.photos))
+        return Results(self.searcher.read(""), best, len(best.photos), len(best.photos))
+
+    def _ranked(self, query: Query, order: Order | None) -> Results:
+        asked = query if order is None else ordered(query, order)
+        ranking = self.searcher.rank(asked)
+        count = ranking.fitting if query.top is None else query.top
+        if query.vector_text and asked.order != "relevance":
+            # By time, the photos that are meant: the last of all that fit would be anything.
+            count = ranking.sure or query.top or PAGE
+        best = ranking.first(count)
+        return Results(query, best, ranking.fitting, ranking.photos, ranking.sure, ranking.without, ranking.gloss)
+
+    def _get_ready(self) -> None:
+        self.searcher.read("")  # compiles the grammar and loads the gazetteer
+        if self._load is None:
+            return
+        try:
+            self.searcher.embedder = self._load()
+            self._loaded.set()
+        except IsthmusError as error:
+            self._failure = error
+        except Exception as error:  # noqa: BLE001 - a thread's trouble is told on the page, not lost
+            self._failure = IsthmusError("the model cannot be loaded", why=f"{type(error).__name__}: {error}")
+
+    def _need_model(self) -> None:
+        state, _ = self.model_state
+        if self._failure is not None:
+            raise self._failure
+        if state == "none":
+            raise InputError("no photos are indexed yet", todo="index some with: isthmus photos index FOLDER")
+        if state == "loading":
+            raise ModelNotReady("the model is still being loaded", todo="ask again in a moment")
+
+    def _model(self) -> Model | None:
+        """The one whose vectors are compared: the loaded one's, else the one last indexed with."""
+        models = [model for model in self.library.models() if model.generation > 0]
+        embedder = self.searcher.embedder
+        if embedder is not None:
+            return next((model for model in models if model.fingerprint == embedder.fingerprint), None)
+        return models[0] if models else None
+
+
+def ordered(query: Query, by: Order) -> Query:
+    """The query in another order than it asks for."""
+    if not any(chip.kind == "sort" for chip in query.chips):
+        return replace(query, chips=(*query.chips, Chip(Sort(by), (), by)))
+    # In its place: the others keep theirs, by which they are told apart.
+    chips = (replace(chip, value=Sort(by)) if chip.kind == "sort" else chip for chip in query.chips)
+    return replace(query, chips=tuple(chips))

@@ -1,0 +1,55 @@
+// Asking the server. Every failure is a Problem, whose `message` can be shown.
+
+import { t } from "./words.js";
+
+export class Problem extends Error {
+  constructor(status, error) {
+    super([error.what, error.why].filter(Boolean).join(": ") + (error.todo ? ` (${error.todo})` : ""));
+    this.status = status;
+    this.code = error.code;
+  }
+}
+
+/** The secret in the address becomes a cookie, and leaves the address. */
+export async function beginSession() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!token) return;
+  history.replaceState(history.state, "", location.pathname + location.search);
+  const answer = await fetch("/api/session", {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token }),
+  }).catch(() => null);
+  // Refused: the cookie of an earlier exchange may still hold, and the first question will show.
+  return answer?.ok;
+}
+
+/** JSON of a GET. While the model is being loaded it asks again, after `waiting` was told. */
+export async function ask(path, parameters, { signal, waiting } = {}) {
+  const query = parameters?.toString();
+  for (;;) {
+    const answer = await fetch(query ? `${path}?${query}` : path, { signal }).catch((error) => {
+      if (error.name === "AbortError") throw error;
+      throw new Problem(0, { what: t("no_server"), code: "no_server" });
+    });
+    if (answer.ok) return answer.json();
+    const { error } = await answer.json().catch(() => ({ error: { what: answer.statusText, code: "refused" } }));
+    if (answer.status === 503 && error.code === "not_ready") {
+      waiting?.();
+      await new Promise((go) => setTimeout(go, 700));
+      if (signal?.aborted) throw new DOMException("", "AbortError");
+      continue;
+    }
+    if (answer.status === 401) throw new Problem(401, { what: t("no_session"), code: error.code });
+    throw new Problem(answer.status, error);
+  }
+}
+
+let version = "";
+
+/** Thumbnails of this version of the library may be kept by the browser for ever. */
+export function setVersion(value) {
+  version = value;
+}
+
+export function thumbnail(photo, size = "tile") {
+  return `/api/photos/${photo}/thumbnail?size=${size}&v=${version}`;
+}
