@@ -1,5 +1,6 @@
 """`isthmus photos serve` as a process: it says where it is, ends cleanly, and refuses in one line."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -22,7 +23,9 @@ COMMAND = [sys.executable, "-m", "isthmus.cli.main", "photos", "serve", "--no-br
 def started(*words: object) -> Iterator[tuple[subprocess.Popen, str, str]]:
     """The process, its address and the token."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([*COMMAND, *map(str, words)], text=True, **pipes) as process:
+    # The library's model is in no hub: it is not looked for there.
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    with subprocess.Popen([*COMMAND, *map(str, words)], text=True, env=environment, **pipes) as process:
         try:
             line = process.stdout.readline()
             assert "#token=" in line, process.stderr.read()
