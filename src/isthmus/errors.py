@@ -21,6 +21,10 @@ class InputError(IsthmusError):
     """What the user gave cannot be used: a missing folder, an empty query, an unknown option value."""
 
 
+class InUse(InputError):
+    """Another process holds what only one can."""
+
+
 class PictureError(InputError):
     """A file is not a picture that can be shown. `reason` is a stable word for reports.
 

@@ -95,6 +95,9 @@ def rows(library: Path) -> dict[str, list[tuple[object, ...]]]:
                 """SELECT r.path, f.path, t.version, t.sidecar, t.taken, t.taken_from, t.kinds, t.problems FROM facts t
                 JOIN files f ON f.id = t.file JOIN roots r ON r.id = f.root ORDER BY 1, 2"""
             ).fetchall(),
+            "prints": database.execute(
+                "SELECT p.hash, r.version, r.dhash, r.grey FROM prints r JOIN photos p ON p.id = r.photo ORDER BY 1"
+            ).fetchall(),
             "tags": database.execute(
                 """SELECT f.path, t.kind, t.value FROM tags t JOIN files f ON f.id = t.file
                 ORDER BY 1, t.rowid"""
@@ -102,6 +105,17 @@ def rows(library: Path) -> dict[str, list[tuple[object, ...]]]:
         }
     finally:
         database.close()
+
+
+def before_prints(file: Path) -> None:
+    """A library as an Isthmus that knew no prints and no clips would have left it."""
+    import sqlite3
+
+    from isthmus.photos.schema import MIGRATIONS
+
+    database = sqlite3.connect(file)
+    step_back(database, next(at for at, step in enumerate(MIGRATIONS) if any(" prints " in made for made in step)))
+    database.close()
 
 
 def digest(path: Path) -> bytes:

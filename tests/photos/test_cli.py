@@ -103,7 +103,7 @@ def test_json_is_one_document_on_stdout(run: Run, tmp_path: Path, folder: Path) 
     found = json.loads(run("search", "red", *library)[1])
     assert [hit["rank"] for hit in found["results"]] == [1, 2, 3, 4, 5]
     assert set(found["results"][0]) == {"rank", "photo", "score", "path", "width", "height", "copies", "available",
-                                         "taken", "box"}  # fmt: skip
+                                         "taken", "box", "video"}  # fmt: skip
     state = json.loads(run("status", "--unread", *library)[1])
     assert state["known"] == 5
     assert state["unread_files"] == done["unread"]

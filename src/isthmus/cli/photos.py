@@ -6,6 +6,7 @@ Nothing heavy is imported before a command needs it: `--help` answers without to
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
@@ -20,6 +21,7 @@ from isthmus.errors import InputError, IsthmusError, MissingPart
 
 if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
+    from isthmus.photos.duplicates import Duplicate, Duplicates, Group
     from isthmus.photos.hits import Hit
     from isthmus.photos.index import IndexReport
     from isthmus.photos.regions import CloserReport
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from isthmus.photos.search import Found
     from isthmus.photos.store import Library
     from isthmus.photos.text.reading import ReadingReport
+    from isthmus.photos.watch import Happening
 
 DEFAULT_MODEL = "default/embedder"
 
@@ -135,6 +138,57 @@ def text_command(
     if stop.signal is not None:
         typer.echo(f"stopped: {report.left} photos are left; go on with the same command", err=True)
         raise typer.Exit(128 + stop.signal)
+
+
+@app.command("watch")
+def watch_command(
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders, with all below them.")],
+    every: Annotated[
+        str,
+        typer.Option(help="How often to look whatever happens (30s, 10m, 2h): network drives send no news."),
+    ] = "10m",
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each thing that happens.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures through the model at once.")] = 16,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that read and decode. Default: one a processor.")
+    ] = None,
+    closer: Annotated[
+        bool, typer.Option("--closer/--whole", help="Each pass then looks at five regions of each new photo.")
+    ] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress of the first pass.")] = False,
+) -> None:
+    """Index FOLDERs, and again whenever something changes in them, until Ctrl-C. A drive that goes is waited for."""
+    from isthmus.photos.store import FILE, Library
+    from isthmus.photos.watch import check_watched, watch
+
+    seconds, folder = _seconds(every), _folder(library)
+    check_watched(folder, folders)
+    warnings.filterwarnings("ignore", category=Warning, module="PIL")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    name = model
+    if name is None and (folder / FILE).exists():
+        with Library.read(folder) as store:
+            name = _last_model(store)
+    with _stop_on_signals() as stop:
+        embedder = _embedder(name or DEFAULT_MODEL, indexing=True)
+        from isthmus.photos.speed import indexing_threads
+
+        with indexing_threads():
+            happenings = watch(
+                folder,
+                folders,
+                embedder,
+                every=seconds,
+                batch=batch,
+                workers=workers,
+                closer=closer,
+                quiet=quiet,
+                stop=stop.asked,
+            )
+            for happening in happenings:
+                _say_happening(happening, as_json)
 
 
 @app.command("search")
@@ -283,6 +337,30 @@ def serve_command(
             typer.echo("stopped", err=True)
 
 
+@app.command("duplicates")
+def duplicates_command(as_json: JsonOption = False, library: LibraryOption = None) -> None:
+    """Show which photos are the same picture (equal files, other sizes, qualities, formats, small crops), and which of
+    each to keep. Deletes nothing."""
+    from isthmus.photos.duplicates import find_duplicates
+    from isthmus.photos.store import Library
+
+    with Library.read(_folder(library)) as store:
+        found = find_duplicates(store)
+    if as_json:
+        _print_json(_plain(found))
+    else:
+        for group in found.groups:
+            _print_group(group)
+        spare = sum(group.spare for group in found.groups)
+        _print(f"{len(found.groups)} groups; beside those to keep, their files are {spare / 1e6:.1f} MB")
+    if found.unprinted:
+        typer.echo(
+            f"{found.unprinted} of {found.photos} photos are not compared yet (index your folders again)", err=True
+        )
+    if not found.groups:
+        raise typer.Exit(1)
+
+
 @app.command("backup")
 def backup_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; an older copy there is replaced.")],
@@ -413,17 +491,65 @@ def _run(report: "IndexReport", look: "CloserReport | None") -> dict[str, Any]:
 
 
 def _say_run(report: "IndexReport", look: "CloserReport | None", found: "Coverage") -> None:
+    _say_unmounted(report)
+    _print(_news(report))
+    if look and (look.looked or look.postponed):
+        _print(_looked(look))
+    _print(_sum_up(found))
+
+
+def _say_unmounted(report: "IndexReport") -> None:
     for path in report.unmounted:
         typer.echo(f"{_shown(os.fsdecode(path))} is empty now: taken for a drive that is not there", err=True)
+
+
+def _looked(look: "CloserReport") -> str:
+    later = f", {look.postponed.total()} left for the next run" if look.postponed else ""
+    return f"{look.looked} photos looked at closer in {look.seconds:.1f} s{later}"
+
+
+def _news(report: "IndexReport") -> str:
     news = [f"{report.embedded} photos embedded"]
     news += [f"{report.known} moved or copied"] if report.known else []
-    news += [f"{report.again} read again for their metadata"] if report.again else []
+    news += [f"{report.again} read again"] if report.again else []
     news += [f"{report.gone} gone"] if report.gone else []
-    _print(f"{', '.join(news)} in {report.seconds:.1f} s")
-    if look and (look.looked or look.postponed):
-        later = f", {look.postponed.total()} left for the next run" if look.postponed else ""
-        _print(f"{look.looked} photos looked at closer in {look.seconds:.1f} s{later}")
-    _print(_sum_up(found))
+    return f"{', '.join(news)} in {report.seconds:.1f} s"
+
+
+def _say_happening(happening: "Happening", as_json: bool) -> None:
+    """A line with the time: what a pass did to stdout, what stands in its way to stderr; as JSON all to stdout."""
+    from datetime import datetime
+
+    from isthmus.photos import watch
+
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    match happening:
+        case watch.Indexed(why, report, look):
+            what = {"what": "indexed", "why": why, **_run(report, look)}
+            text = _news(report) + (f"; {_looked(look)}" if look and look.looked else "")
+        case watch.Away(folder):
+            what, text = {"what": "away", "folder": str(folder)}, f"{_shown(str(folder))} is not there: waiting for it"
+        case watch.Back(folder):
+            what, text = {"what": "back", "folder": str(folder)}, f"{_shown(str(folder))} is back"
+        case watch.Busy():
+            what, text = {"what": "busy"}, "another process holds the library: waiting for it"
+        case watch.Deaf(why):
+            what, text = {"what": "deaf", "why": why}, f"no news come of changes, looking every so often only: {why}"
+    if as_json:
+        _print(json.dumps({"at": now, **what}))
+        return
+    if isinstance(happening, watch.Indexed):
+        _say_unmounted(happening.report)
+    typer.echo(os.fsencode(f"{now} {text}"), err=not isinstance(happening, watch.Indexed))
+
+
+def _seconds(text: str) -> float:
+    """Of "30s", "10m", "2h". Raises InputError."""
+    found = re.fullmatch(r"([0-9]{1,6})([smh])", text.strip())
+    seconds = int(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]] if found else 0
+    if not seconds:
+        raise InputError(f"--every {text} is no time", todo="give it as 30s, 10m or 2h")
+    return float(seconds)
 
 
 def _say_text(report: "ReadingReport") -> None:
@@ -449,6 +575,8 @@ def _sum_up(found: "Coverage") -> str:
     lines = [f"{found.photos} photos in {found.known} files"]
     if found.sidecars:
         lines[0] += f", {found.sidecars} sidecars"
+    if found.moving:
+        lines[0] += f", {found.moving} videos of live photos"
     if found.pending:
         lines[0] += f", {found.pending} files to do"
     if found.gone:
@@ -495,7 +623,8 @@ def _print_hits(hits: "Sequence[Hit]") -> None:
         taken = f"  {hit.taken}" if hit.taken else ""
         copies = f"  (+{len(hit.copies)} copies)" if hit.copies else ""
         away = "" if hit.available else "  (not there now)"
-        _print(f"{hit.rank:3}  {score}{_shown(hit.path)}  {hit.width}x{hit.height}{taken}{copies}{away}")
+        live = "  (live)" if hit.video else ""
+        _print(f"{hit.rank:3}  {score}{_shown(hit.path)}  {hit.width}x{hit.height}{taken}{live}{copies}{away}")
 
 
 def _shown(path: str) -> str:
@@ -509,7 +638,24 @@ def _print_json(value: object) -> None:
     _print(json.dumps(value, indent=2))
 
 
-def _plain(found: "Coverage") -> dict[str, Any]:
+def _print_group(group: "Group") -> None:
+    """One line a file: of the photo to keep, of equal files (=), of near-duplicates with how near they are (~)."""
+    for mark, photo in (("keep", group.keep), *(("   ~", other) for other in group.others)):
+        first, *equal = photo.paths
+        _print(f"{mark} {_shown(first)}  {_described(photo)}")
+        for path in equal:
+            _print(f"   = {_shown(path)}")
+    _print("")
+
+
+def _described(photo: "Duplicate") -> str:
+    near = "" if photo.bits is None else f"  {photo.bits} bits apart"
+    near += "" if photo.cosine is None else f", {photo.cosine:.3f}"
+    away = "" if photo.available else "  (not there now)"
+    return f"{photo.width}x{photo.height}  {photo.bytes / 1e6:.2f} MB{near}{away}"
+
+
+def _plain(found: "Coverage | Duplicates") -> dict[str, Any]:
     from dataclasses import asdict
 
     return asdict(found)

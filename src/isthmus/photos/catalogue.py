@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from isthmus.photos import paths
+from isthmus.photos import paths, prints
 from isthmus.photos.metadata import sidecars_for
 from isthmus.photos.store import Library, Model
 from isthmus.photos.told import VERSION, stamp
@@ -42,7 +42,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Pending:
-    """A file that waits to be read; `path` is whole. `again`: its content is known, what it says is not."""
+    """A file that waits to be read; `path` is whole. `again`: its content is known; what it says, or its print, is
+    not."""
 
     id: int
     path: bytes
@@ -157,11 +158,12 @@ def pending(library: Library, place: Place, model: Model) -> Iterator[Pending]:
         last = rows[-1][0]
 
 
-# A photo that is known but has no vector of this model is read once, through whichever of its files comes first. What
-# a file says is read of each.
+# A photo that is known but has no vector of this model, or no print, is read once, through whichever of its files comes
+# first. What a file says is read of each.
 _PENDING = f"""FROM files f WHERE f.root = ? AND f.gone_at IS NULL AND f.reason IS NULL
     AND substr(f.path, 1, ?) = ? AND (f.photo IS NULL
         OR NOT EXISTS (SELECT 1 FROM vectors v WHERE v.model = ? AND v.photo = f.photo)
+        OR NOT EXISTS (SELECT 1 FROM prints r WHERE r.photo = f.photo AND r.version >= {prints.VERSION})
         OR NOT EXISTS (SELECT 1 FROM facts t WHERE t.file = f.id AND t.version >= {VERSION})) AND f.id > ?"""
 
 

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isthmus.photos import paths
+from isthmus.photos.clips import videos_of
 from isthmus.photos.facts import load_facts
 from isthmus.photos.ranking import Best
 from isthmus.photos.regions import boxes
@@ -21,7 +22,8 @@ class Hit:
     `photo`: its number in the library. `score` is the cosine of the query's words and the photo, None where it has
     none. `available` is False where the photo's folder is not there just now, say on a drive that is not mounted.
     `taken`: ISO 8601, local wall time, as exactly as it is known ("2018-05"). `box`: left, top, right, bottom in pixels
-    of the upright photo, where a region was nearer to the words than the whole.
+    of the upright photo, where a region was nearer to the words than the whole. `video`: the moving
+    half of a live photo, in the form of `path`.
     """
 
     rank: int
@@ -34,6 +36,7 @@ class Hit:
     available: bool = True
     taken: str | None = None
     box: tuple[float, float, float, float] | None = None
+    video: str | None = None
 
 
 class Folders:
@@ -43,6 +46,10 @@ class Folders:
         self.path: dict[int, bytes] = dict(library.query("SELECT id, path FROM roots"))
         self.there = {id: paths.is_folder(path) for id, path in self.path.items()}
 
+    def whole(self, root: int, path: bytes) -> str | None:
+        """None where the folder came since."""
+        return os.fsdecode(paths.join(self.path[root], path)) if root in self.path else None
+
 
 def hits(library: Library, folders: Folders, best: Best, rank: int) -> Iterator[Hit | None]:
     """One for each photo in this order, the first that is there ranked `rank`; None where all its files are gone though
@@ -50,13 +57,13 @@ def hits(library: Library, folders: Folders, best: Best, rank: int) -> Iterator[
     photos = best.photos.tolist()
     for at in range(0, len(photos), MANY):
         some = photos[at : at + MANY]
-        files = _files(library, some)
+        files, videos = _files(library, some), videos_of(library, some)
         for place, photo in enumerate(some, at):
             score = None if best.scores is None else float(best.scores[place])
             part = -1 if best.parts is None else int(best.parts[place])
             hit = _hit(library, folders, photo, files.get(photo, []), score, part, rank)
             rank += hit is not None
-            yield hit
+            yield hit if hit is None or photo not in videos else replace(hit, video=folders.whole(*videos[photo]))
 
 
 _File = tuple[int, bytes, int, int]

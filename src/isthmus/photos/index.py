@@ -23,6 +23,7 @@ from isthmus.photos.catalogue import (
     place,
     record_walk,
 )
+from isthmus.photos.clips import VIDEO, pair
 from isthmus.photos.read import Decoded, Reader, Twin
 from isthmus.photos.store import Known, Library, Model, Outcome, Unread, Vanished
 from isthmus.photos.walk import walk
@@ -38,7 +39,7 @@ SAVE_AT_LEAST = 256
 @dataclass
 class IndexReport:
     """What one run did. Counts are of files, except `embedded`: pictures that went through the model. `again`: files
-    whose content was known and that were read for what they say of it (their sidecar changed)."""
+    whose content was known and that were read for what they say of it (their sidecar changed), or for its print."""
 
     met: int = 0
     embedded: int = 0
@@ -99,6 +100,8 @@ def index(
     if total and not stop():
         with progress("indexing", total, "photos", quiet=quiet) as shown:
             run.read_all(places, threads, shown, stop)
+    # A video is no trouble once its still is known.
+    report.unread -= Counter({VIDEO: len(pair(library) & run.videos)})
     report.left = sum(count_pending(library, where, model) for where in places)
     report.stopped = report.left > 0 and stop()
     report.seconds = time.monotonic() - start
@@ -118,11 +121,12 @@ class _Run:
     def __init__(self, library: Library, embedder: "Embedder", model: Model, batch: int, report: IndexReport) -> None:
         self.library, self.embedder, self.model, self.batch, self.report = library, embedder, model, batch, report
         self.software = reader_name()
-        self.reader = Reader(embedder.fit, lambda hash: library.has_vector(hash, model))
+        self.reader = Reader(embedder.fit, lambda hash: library.has_vector(hash, model), library.has_print)
         self.ready: list[Decoded] = []  # wait for the model
         self.done: list[Outcome] = []  # wait to be saved
         self.twins: list[tuple[Place, Twin]] = []  # wait for the file with the same content
         self.again: list[tuple[Place, Pending]] = []  # must be read once more
+        self.videos: set[int] = set()
 
     def look_over(self, where: Place, quiet: bool, stop: Callable[[], bool]) -> None:
         """Walk one folder and bring the list of files up to date."""
@@ -236,6 +240,8 @@ class _Run:
                 self.report.embedded += 1
             case Unread():
                 self.report.unread[outcome.reason] += 1
+                if outcome.live_id is not None:
+                    self.videos.add(outcome.file)
             case Vanished():
                 self.report.gone += 1
         self.done.append(outcome)

@@ -15,6 +15,9 @@ from isthmus.images.sniff import HEAD, sniff
 from isthmus.images.views import Fit, Picture, Views
 from isthmus.photos import paths
 from isthmus.photos.catalogue import Pending
+from isthmus.photos.clips import VIDEO
+from isthmus.photos.metadata.quicktime import content_identifier, is_video
+from isthmus.photos.prints import AT_LEAST, Print, print_of
 from isthmus.photos.store import Known, Outcome, Unread, Vanished
 from isthmus.photos.told import Told, told_by
 
@@ -47,12 +50,14 @@ class Twin:
 class Reader:
     """Reads files for one model in many threads; each distinct content is decoded once.
 
-    `seen(hash)` gives (width, height) of a photo that needs no vector. `release(hash)` must follow once the outcome
-    of a Decoded is saved.
+    `seen(hash)` gives (width, height) of a photo that needs no vector; `printed(hash)` whether it needs no print, else
+    it is decoded for that alone. `release(hash)` must follow once the outcome of a Decoded is saved.
     """
 
-    def __init__(self, fit: Fit, seen: Callable[[bytes], tuple[int, int] | None]) -> None:
-        self._fit, self._seen = fit, seen
+    def __init__(
+        self, fit: Fit, seen: Callable[[bytes], tuple[int, int] | None], printed: Callable[[bytes], bool]
+    ) -> None:
+        self._fit, self._seen, self._printed = fit, seen, printed
         self._on_the_way: set[bytes] = set()
         self._turn = Lock()
         self._one_big_file, self._one_big_picture = Lock(), Lock()
@@ -92,8 +97,10 @@ class Reader:
         with self._one_big_file if size > BIG_FILE else nullcontext():
             head = file.read(HEAD)
             try:
-                sniff(head, "it")  # a video is left after its head
+                sniff(head, "it")  # a video is left after its head, but for its identifier
             except PictureError as error:
+                if error.reason == "not a picture" and is_video(head):
+                    return Unread(pending.id, size, mtime_ns, VIDEO, "", content_identifier(file))
                 return Unread(pending.id, size, mtime_ns, error.reason, error.why or error.what)
             data = head + file.readall()
             after = os.fstat(file.fileno())
@@ -104,7 +111,8 @@ class Reader:
             told = told_by(pending.path, data)
             known = Known(pending.id, hash, size, mtime_ns, 0, 0, told=told, again=pending.again)
             if (shape := self._seen(hash)) is not None:
-                return replace(known, width=shape[0], height=shape[1])
+                known = replace(known, width=shape[0], height=shape[1])
+                return known if self._printed(hash) else replace(known, print=self._print(data))
             with self._turn:
                 if hash in self._on_the_way:
                     return Twin(pending, hash, size, mtime_ns, told)
@@ -114,7 +122,8 @@ class Reader:
     def _decode(self, known: Known, data: bytes) -> Decoded | Unread:
         try:
             picture = self._open(data)
-            return Decoded(replace(known, width=picture.width, height=picture.height), self._fit(picture))
+            known = replace(known, width=picture.width, height=picture.height, print=print_of(picture))
+            return Decoded(known, self._fit(picture))
         except PictureError as error:
             reason, detail = error.reason, error.why or error.what
         except Exception as error:  # noqa: BLE001 - a decoder's surprise is one file's trouble and is listed as such
@@ -122,8 +131,15 @@ class Reader:
         self.release(known.hash)
         return Unread(known.file, known.size, known.mtime_ns, reason, " ".join(detail.split()))
 
+    def _print(self, data: bytes) -> Print:
+        """Of a photo that was decoded before; the software that cannot any more is not asked at each run."""
+        try:
+            return print_of(self._open(data))
+        except Exception:  # noqa: BLE001 - as in _decode; the photo itself is known
+            return Print()
+
     def _open(self, data: bytes) -> Picture:
-        at_least = self._fit.at_least
+        at_least = None if self._fit.at_least is None else max(self._fit.at_least, AT_LEAST)
         try:
             return open_picture(data, at_least=at_least, max_pixels=BIG_PICTURE)
         except PictureError as error:

@@ -4,9 +4,13 @@ import os
 from dataclasses import dataclass
 
 from isthmus.photos import paths
+from isthmus.photos.clips import VIDEO
 from isthmus.photos.store import Library
 from isthmus.photos.text.kept import count_read
 from isthmus.photos.walk import NOT_A_FILE, SIDECAR
+
+MOVING = f"(reason = '{VIDEO}' AND EXISTS (SELECT 1 FROM clips c WHERE c.file = files.id AND c.still IS NOT NULL))"
+"""A file is the moving half of a live photo."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class UnreadFile:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Every entry met is in exactly one of `known`, `pending`, `sidecars` and (by reason) `unread`; `gone` are no
-    longer met.
+    """Every entry met is in exactly one of `known`, `pending`, `sidecars`, `moving` (videos that are a part of a live
+    photo) and (by reason) `unread`; `gone` are no longer met.
 
     `photos`: distinct contents; `text_read`: those of them with a file whose text was read. `passed_over` counts, among
     `unread`, what holds no bytes of its own: links to folders, pipes, folders not entered.
@@ -48,6 +52,7 @@ class Coverage:
     known: int
     pending: int
     sidecars: int
+    moving: int
     unread: dict[str, int]
     passed_over: int
     gone: int
@@ -55,7 +60,7 @@ class Coverage:
 
     @property
     def met(self) -> int:
-        return self.known + self.pending + self.sidecars + sum(self.unread.values())
+        return self.known + self.pending + self.sidecars + self.moving + sum(self.unread.values())
 
 
 def coverage(library: Library) -> Coverage:
@@ -76,9 +81,10 @@ def coverage(library: Library) -> Coverage:
         FROM files"""
     )[0]
     unread = library.query(
-        """SELECT reason, count(*) FROM files WHERE reason IS NOT NULL AND gone_at IS NULL
+        f"""SELECT reason, count(*) FROM files WHERE reason IS NOT NULL AND gone_at IS NULL AND NOT {MOVING}
         GROUP BY reason ORDER BY count(*) DESC, reason"""
     )
+    moving = library.query(f"SELECT count(*) FROM files WHERE gone_at IS NULL AND {MOVING}")[0][0]
     by_reason = dict(unread)
     sidecars = by_reason.pop(SIDECAR, 0)
     return Coverage(
@@ -90,6 +96,7 @@ def coverage(library: Library) -> Coverage:
         known=known,
         pending=pending,
         sidecars=sidecars,
+        moving=moving,
         unread=by_reason,
         passed_over=aside,
         gone=gone,
@@ -107,7 +114,7 @@ def count_photos(library: Library) -> int:
 def unread_files(library: Library) -> list[UnreadFile]:
     """Each file that could not be read, by reason and path."""
     rows = library.query(
-        f"""SELECT r.path, f.path, f.reason, coalesce(f.detail, '') FROM files f JOIN roots r ON r.id = f.root
-        WHERE f.reason <> '{SIDECAR}' AND f.gone_at IS NULL ORDER BY f.reason, r.path, f.path"""
+        f"""SELECT r.path, files.path, reason, coalesce(detail, '') FROM files JOIN roots r ON r.id = root
+        WHERE reason <> '{SIDECAR}' AND gone_at IS NULL AND NOT {MOVING} ORDER BY reason, r.path, files.path"""
     )
     return [UnreadFile(os.fsdecode(paths.join(root, path)), reason, detail) for root, path, reason, detail in rows]

@@ -164,6 +164,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             INSERT INTO text_words (text_words, rowid, words) VALUES ('delete', OLD.photo, OLD.words);
             INSERT INTO text_runs (text_runs, rowid, run) VALUES ('delete', OLD.photo, OLD.run); END""",
     ),
+    (
+        # What a photo looks like (`prints`): in 64 bits, and in 16 x 16 cells of grey. `version`: of the code that made
+        # it; an older one, or none, and it is made again. Both are NULL where the picture is too even to have a print.
+        """CREATE TABLE prints (
+            photo INTEGER PRIMARY KEY REFERENCES photos (id),
+            version INTEGER NOT NULL,
+            dhash BLOB CHECK (dhash IS NULL OR length(dhash) = 8),
+            grey BLOB CHECK (grey IS NULL OR length(grey) = 256)
+        )""",
+        # Files that are videos. `live_id`: Apple's content identifier, "" where the video says none. `still`: the
+        # photo it is the moving half of.
+        """CREATE TABLE clips (
+            file INTEGER PRIMARY KEY REFERENCES files (id),
+            live_id TEXT NOT NULL,
+            still INTEGER REFERENCES photos (id)
+        )""",
+        "CREATE INDEX clips_of_still ON clips (still) WHERE still IS NOT NULL",
+        # Some of these are videos, which are told apart now: they are looked at once more.
+        "UPDATE files SET reader = NULL WHERE reason = 'not a picture'",
+    ),
 )
 """Migration i leads from version i to i + 1 (PRAGMA user_version). Never edited once released, only added to."""
 

@@ -15,7 +15,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from isthmus.errors import InputError
+from isthmus.errors import InputError, InUse
+from isthmus.photos import clips, prints
 from isthmus.photos.database import complain_if_damaged, damaged, in_words, open_for_reading, open_for_writing
 from isthmus.photos.told import Told, write
 
@@ -40,8 +41,8 @@ class Model:
 
 @dataclass(frozen=True)
 class Known:
-    """A file whose content is known. `vector` only where this content is new to the model; `told`: what it says.
-    `again`: its content was known before."""
+    """A file whose content is known. `vector` only where this content is new to the model; `told`: what it says;
+    `print`: where the picture was decoded. `again`: its content was known before."""
 
     file: int
     hash: bytes
@@ -51,18 +52,21 @@ class Known:
     height: int
     vector: Vector | None = None
     told: Told | None = None
+    print: prints.Print | None = None
     again: bool = False
 
 
 @dataclass(frozen=True)
 class Unread:
-    """A file that could not be read: a stable `reason`, one line of detail, its size and time where they are known."""
+    """A file that could not be read: a stable `reason`, one line of detail, its size and time where they are known.
+    `live_id`: of a video, what it shares with the still of a live photo, or ""."""
 
     file: int
     size: int | None
     mtime_ns: int | None
     reason: str
     detail: str
+    live_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ Outcome = Known | Unread | Vanished
 def locked(folder: Path) -> FileLock:
     """The lock of whoever writes to the library in `folder`, which is made. To be released, or used as a context.
 
-    Raises InputError where another process holds it or the folder cannot hold a library.
+    Raises InUse where another process holds it, InputError where the folder cannot hold a library.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +90,7 @@ def locked(folder: Path) -> FileLock:
         lock = FileLock(folder / "library.lock")
         lock.acquire(timeout=0)
     except Timeout:
-        raise InputError(
+        raise InUse(
             f"the photo library in {folder} is in use",
             why="another process is indexing it",
             todo="wait until it is done, or choose another --library",
@@ -115,7 +119,7 @@ class Library:
     def write(cls, folder: Path) -> "Library":
         """The library in `folder`, made where there is none, for the one process that indexes.
 
-        Raises InputError where another process indexes it or the folder cannot hold it, and CorruptLibrary.
+        Raises InUse where another process indexes it, InputError where the folder cannot hold it, and CorruptLibrary.
         """
         folder = folder.absolute()
         lock = locked(folder)
@@ -238,6 +242,15 @@ class Library:
         )
         return rows[0] if rows else None
 
+    def has_print(self, hash: bytes) -> bool:
+        """Whether the photo with that content has been looked at for its print."""
+        return bool(
+            self.query(
+                "SELECT 1 FROM photos p JOIN prints r ON r.photo = p.id WHERE p.hash = ? AND r.version >= ?",
+                (hash, prints.VERSION),
+            )
+        )
+
     def vectors(self, model: Model) -> Iterator[tuple[int, int, bytes]]:
         """(vector id, photo id, fp16 bytes) of all the model's vectors, in the order of ids. Raises CorruptLibrary."""
         with in_words(self.path), self._turn:
@@ -268,6 +281,7 @@ class Library:
                             size = coalesce(?, size), mtime_ns = coalesce(?, mtime_ns) WHERE id = ?""",
                             (outcome.reason, outcome.detail, reader, outcome.size, outcome.mtime_ns, outcome.file),
                         )
+                        clips.write(database, outcome.file, outcome.live_id)
                     case Vanished():
                         database.execute("UPDATE files SET gone_at = ? WHERE id = ?", (now, outcome.file))
 
@@ -288,8 +302,11 @@ class Library:
             gone_at = NULL WHERE id = ?""",
             (photo, known.size, known.mtime_ns, known.file),
         )
+        clips.write(database, known.file, None)
         if known.told is not None:
             write(database, known.file, known.told)
+        if known.print is not None:
+            prints.write(database, photo, known.print)
 
     def _vector(self, id: int, vector: bytes, crc: int, dim: int) -> bytes:
         if not isinstance(vector, bytes) or len(vector) != 2 * dim or zlib.crc32(vector) != crc:

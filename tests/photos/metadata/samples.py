@@ -165,33 +165,52 @@ def heic(exif: bytes = b"", packet: bytes = b"") -> bytes:
     if packet:
         items.append((3, b"mime", b"application/rdf+xml\0", packet))
     names = b"".join(
-        _box(b"infe", b"\2\0\0\0" + struct.pack(">HH", number, 0) + kind + b"\0" + more)
+        box(b"infe", b"\2\0\0\0" + struct.pack(">HH", number, 0) + kind + b"\0" + more)
         for number, kind, more, _ in items
     )
-    links = b"".join(_box(b"cdsc", struct.pack(">HHH", number, 1, 1)) for number, *_ in items[1:])
-    head = _box(b"ftyp", b"heic\0\0\0\0mif1heic")
+    links = b"".join(box(b"cdsc", struct.pack(">HHH", number, 1, 1)) for number, *_ in items[1:])
+    head = box(b"ftyp", b"heic\0\0\0\0mif1heic")
     size, places = 0, b""
     for _ in range(2):  # the first time to learn how long the boxes before the data are
         places, at = b"", len(head) + size + 8
         for number, _, _, data in items:
             places += struct.pack(">HHHII", number, 0, 1, at, len(data))
             at += len(data)
-        meta = _box(
+        meta = box(
             b"meta",
             bytes(4)
-            + _box(b"hdlr", bytes(8) + b"pict" + bytes(13))
-            + _box(b"pitm", bytes(4) + struct.pack(">H", 1))
-            + _box(b"iloc", bytes(4) + b"\x44\0" + struct.pack(">H", len(items)) + places)
-            + _box(b"iinf", bytes(4) + struct.pack(">H", len(items)) + names)
-            + (_box(b"iref", bytes(4) + links) if links else b"")
+            + box(b"hdlr", bytes(8) + b"pict" + bytes(13))
+            + box(b"pitm", bytes(4) + struct.pack(">H", 1))
+            + box(b"iloc", bytes(4) + b"\x44\0" + struct.pack(">H", len(items)) + places)
+            + box(b"iinf", bytes(4) + struct.pack(">H", len(items)) + names)
+            + (box(b"iref", bytes(4) + links) if links else b"")
             + properties,
         )
         size = len(meta)
-    return head + meta + _box(b"mdat", b"".join(data for *_, data in items))
+    return head + meta + box(b"mdat", b"".join(data for *_, data in items))
 
 
-def _box(name: bytes, data: bytes) -> bytes:
+def box(name: bytes, data: bytes) -> bytes:
+    """Of an ISO or QuickTime file."""
     return struct.pack(">I", len(data) + 8) + name + data
+
+
+def movie(identifier: str, layout: str = "moov first", data: bytes = bytes(100)) -> bytes:
+    """A QuickTime file without a picture in it; with the identifier, where there is one, as the second of its keys."""
+    names = [b"com.apple.quicktime.make", b"com.apple.quicktime.content.identifier"]
+    keys = bytes(4) + struct.pack(">I", 2) + b"".join(box(b"mdta", name) for name in names)
+    values = [b"Apple", identifier.encode()][: 2 if identifier else 1]
+    items = b"".join(
+        box(struct.pack(">I", at), box(b"data", struct.pack(">II", 1, 0) + value)) for at, value in enumerate(values, 1)
+    )
+    meta = box(b"hdlr", bytes(8) + b"mdta" + bytes(12)) + box(b"keys", keys) + box(b"ilst", items)
+    moov = box(b"moov", box(b"mvhd", bytes(100)) + box(b"meta", (bytes(4) if layout == "ISO meta" else b"") + meta))
+    mdat = {
+        "large mdat": struct.pack(">I4sQ", 1, b"mdat", len(data) + 16) + data,
+        "mdat without end": struct.pack(">I4s", 0, b"mdat") + data,
+    }.get(layout, box(b"mdat", data))
+    head = b"" if layout == "no ftyp" else box(b"ftyp", b"qt  \0\0\0\0qt  ")
+    return head + (moov + mdat if layout in ("moov first", "ISO meta") else mdat + moov)
 
 
 def apple_note(identifier: str) -> bytes:
