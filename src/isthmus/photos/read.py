@@ -58,6 +58,7 @@ class Reader:
         self, fit: Fit, seen: Callable[[bytes], tuple[int, int] | None], printed: Callable[[bytes], bool]
     ) -> None:
         self._fit, self._seen, self._printed = fit, seen, printed
+        self._at_least = None if fit.at_least is None else max(fit.at_least, AT_LEAST)
         self._on_the_way: set[bytes] = set()
         self._turn = Lock()
         self._one_big_file, self._one_big_picture = Lock(), Lock()
@@ -121,7 +122,7 @@ class Reader:
 
     def _decode(self, known: Known, data: bytes) -> Decoded | Unread:
         try:
-            picture = self._open(data)
+            picture = decode(data, self._at_least, self._one_big_picture)
             known = replace(known, width=picture.width, height=picture.height, print=print_of(picture))
             return Decoded(known, self._fit(picture))
         except PictureError as error:
@@ -134,16 +135,18 @@ class Reader:
     def _print(self, data: bytes) -> Print:
         """Of a photo that was decoded before; the software that cannot any more is not asked at each run."""
         try:
-            return print_of(self._open(data))
+            return print_of(decode(data, self._at_least, self._one_big_picture))
         except Exception:  # noqa: BLE001 - as in _decode; the photo itself is known
             return Print()
 
-    def _open(self, data: bytes) -> Picture:
-        at_least = None if self._fit.at_least is None else max(self._fit.at_least, AT_LEAST)
-        try:
-            return open_picture(data, at_least=at_least, max_pixels=BIG_PICTURE)
-        except PictureError as error:
-            if error.reason != "too large":
-                raise
-        with self._one_big_picture:
-            return open_picture(data, at_least=at_least)
+
+def decode(data: bytes, at_least: int | None, one_big: Lock) -> Picture:
+    """Upright; of the shorter side at least so many pixels are kept (None: all). Of pictures above BIG_PICTURE one at a
+    time, whoever holds `one_big`. Raises PictureError."""
+    try:
+        return open_picture(data, at_least=at_least, max_pixels=BIG_PICTURE)
+    except PictureError as error:
+        if error.reason != "too large":
+            raise
+    with one_big:
+        return open_picture(data, at_least=at_least)

@@ -9,10 +9,10 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from isthmus.errors import PictureError
-from isthmus.images.open import MAX_BYTES, open_picture
+from isthmus.images.open import MAX_BYTES
 from isthmus.images.views import Picture
 from isthmus.photos import paths
-from isthmus.photos.read import BIG_FILE, BIG_PICTURE
+from isthmus.photos.read import BIG_FILE, decode
 
 if TYPE_CHECKING:
     from isthmus.photos.store import Library
@@ -62,13 +62,4 @@ class Source:
                 # What is read must be of the picture that was indexed, whatever lies at that path now.
                 if hashlib.sha256(data).digest() != hash:
                     raise PictureError("changed", "it is not what it was when it was indexed")
-                return self._decoded(data, at_least)
-
-    def _decoded(self, data: bytes, at_least: int | None) -> Picture:
-        try:
-            return open_picture(data, at_least=at_least, max_pixels=BIG_PICTURE)
-        except PictureError as error:
-            if error.reason != "too large":
-                raise
-        with self._one_big_picture:
-            return open_picture(data, at_least=at_least)
+                return decode(data, at_least, self._one_big_picture)

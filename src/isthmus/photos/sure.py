@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NEARER = 5
 """Surely shown: fewer of the other things are nearer. Chosen on the dev side of benchmarks/photo_library, see
-docs/search.md; a rank, so that it means the same for every model."""
+docs/photos.md; a rank, so that it means the same for every model."""
 ROUNDING = 1e-5
 """Of a cosine: a text that says the same is no nearer."""
 BATCH = 64

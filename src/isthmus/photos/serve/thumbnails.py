@@ -17,9 +17,7 @@ from typing import Literal
 
 from PIL import Image
 
-from isthmus.errors import PictureError
-from isthmus.images.open import open_picture
-from isthmus.photos.read import BIG_PICTURE
+from isthmus.photos.read import decode
 from isthmus.photos.serve.colours import Colours
 
 Size = Literal["tile", "screen"]
@@ -107,13 +105,7 @@ class Thumbnails:
 
     def _shrink(self, data: bytes, size: Size) -> Image.Image:
         at_least = TILE if size == "tile" else SCREEN_AT_LEAST
-        try:
-            picture = open_picture(data, at_least=at_least, max_pixels=BIG_PICTURE)
-        except PictureError as error:
-            if error.reason != "too large":
-                raise
-            with self._one_big:
-                picture = open_picture(data, at_least=at_least)
+        picture = decode(data, at_least, self._one_big)
         image = picture.image
         width, height = fitted(picture.width, picture.height, size)
         shape = min(width, image.width), min(height, image.height)
