@@ -22,7 +22,7 @@ from isthmus.photos.watch import Away, Back, Busy, Deaf, Happening, Indexed, wat
 from .fakes import ColourEmbedder, paint, rows
 from .test_cli import Run, cheap_models, run  # noqa: F401 - fixtures
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 """Seconds, at which what must come is given up."""
 
 HOUR = 3600.0
