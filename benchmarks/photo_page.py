@@ -57,6 +57,7 @@ class RandomEmbedder:
     name: str = "default/embedder"
     fingerprint: str = "be" * 32
     dim: int = DIM
+    languages: frozenset[str] | None = None
 
     def texts(self, texts: Sequence[str]) -> torch.Tensor:
         seeds = [zlib.crc32(text.encode()) for text in texts]

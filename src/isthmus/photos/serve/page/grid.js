@@ -5,7 +5,7 @@ import { layOut, rowAt, rowOf, shape } from "./layout.js";
 import { t, when } from "./words.js";
 
 const AHEAD = 1.25; // windows above and below that are kept ready
-const FAST = 4; // points a millisecond: above it tiles stay colours until the scrolling slows down
+const FAST = 12; // points a millisecond: above it tiles stay colours until the scrolling slows down
 const SETTLED = 90; // milliseconds without scrolling
 const DESCRIBED = 100; // tiles described by one question
 
