@@ -19,8 +19,8 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_benchmarks_that_pages_name_exist(page: Path) -> None:
-    named = re.findall(r"python -m benchmarks\.(\w+)", page.read_text(encoding="utf-8"))
-    assert not [name for name in named if not (ROOT / "benchmarks" / f"{name}.py").is_file()]
+    named = re.findall(r"python -m\s+benchmarks\.(\w+(?:\.\w+)*)", page.read_text(encoding="utf-8"))
+    assert not [name for name in named if not (ROOT / "benchmarks" / f"{name.replace('.', '/')}.py").is_file()]
 
 
 def test_the_model_card_is_what_the_measurements_say() -> None:
