@@ -77,9 +77,7 @@ def index_command(
     from isthmus.photos.store import Library
 
     check_folders(folders)
-    # What Pillow remarks about odd files is said by the coverage report, for those that cannot be read.
-    warnings.filterwarnings("ignore", category=Warning, module="PIL")
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    _hush_pillow()
     with _stop_on_signals() as stop, Library.write(_folder(library)) as store:
         name = model or _last_model(store) or DEFAULT_MODEL
         embedder = _embedder(name, indexing=True)
@@ -127,8 +125,7 @@ def text_command(
     from isthmus.photos.text.ocr import Ocr
     from isthmus.photos.text.reading import read_text
 
-    warnings.filterwarnings("ignore", category=Warning, module="PIL")
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    _hush_pillow()
     with _stop_on_signals() as stop, Library.write(folder) as store:
         report = read_text(store, Ocr(), workers=workers, quiet=quiet, stop=stop.asked)
     if as_json:
@@ -165,8 +162,7 @@ def watch_command(
 
     seconds, folder = _seconds(every), _folder(library)
     check_watched(folder, folders)
-    warnings.filterwarnings("ignore", category=Warning, module="PIL")
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    _hush_pillow()
     name = model
     if name is None and (folder / FILE).exists():
         with Library.read(folder) as store:
@@ -203,7 +199,7 @@ def search_command(
     model: ModelOption = None,
 ) -> None:
     """Find photos by QUERY: what they show, when and where they were taken, with which camera, of what kind."""
-    from isthmus.photos.search import check_query, read_query, search
+    from isthmus.photos.search import Searcher, check_query
     from isthmus.photos.store import FILE, Library
 
     check_query(query, top or 1)
@@ -216,10 +212,11 @@ def search_command(
     if (folder / FILE).exists():
         with Library.read(folder) as store:
             if last := _last_model(store):
-                asked = read_query(store, query)
+                searcher = Searcher(store, None)
+                asked = searcher.read(query)
                 # A query of conditions alone needs no model, and is answered before one would be loaded.
-                embedder = _embedder(model or last) if asked.vector_text or asked.negative else None
-                found = search(store, embedder, asked, top)
+                searcher.embedder = _embedder(model or last) if asked.needs_model else None
+                found = searcher.search(asked, top)
     hits = found.hits if found else ()
     if as_json:
         read_as = _read_as(found) if found else {}
@@ -433,6 +430,12 @@ def _embedder(name: str, *, indexing: bool = False) -> "Embedder":
     from isthmus.precision import fast_dtype
 
     return load_embedder(name, device=device, dtype=fast_dtype(device))
+
+
+def _hush_pillow() -> None:
+    """What it remarks about odd files is said by the coverage report, for those that cannot be read."""
+    warnings.filterwarnings("ignore", category=Warning, module="PIL")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 def _prepare_search(library: "Library", embedder: "Embedder") -> None:

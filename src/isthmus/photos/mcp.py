@@ -89,10 +89,10 @@ def server(library: "Library", load: "Callable[[], Embedder] | None") -> MCPServ
         def answer() -> Answer:
             check_query(sentence, count)
             query = searcher.read(sentence)
-            if (query.vector_text or query.negative) and searcher.embedder is None and load is not None:
+            if query.needs_model and searcher.embedder is None:
+                if load is None:
+                    raise ToolError("no photos are indexed yet; the user can: isthmus photos index FOLDER")
                 searcher.embedder = load()
-            if searcher.embedder is None and (query.vector_text or query.negative):
-                raise ToolError("no photos are indexed yet; the user can: isthmus photos index FOLDER")
             ranking = searcher.rank(query)
             hits, place = searcher.page(ranking, start, count)
             return Answer(

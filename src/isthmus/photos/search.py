@@ -4,17 +4,17 @@ Filter first, then compare every vector that is left, exactly. `search` answers 
 and keeps what it has read.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from threading import RLock
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.errors import InputError, IsthmusError
+from isthmus.photos.derived import Kept
 from isthmus.photos.facts import Facts, Mask, load_facts
 from isthmus.photos.filter import CONDITIONS, fitting
 from isthmus.photos.gloss import Gloss, gloss
@@ -29,8 +29,6 @@ from isthmus.photos.sure import Background, load_background
 
 if TYPE_CHECKING:  # the embedder brings torch, which the command line loads only when it is needed
     from isthmus.contrastive.embedder import Embedder
-
-T = TypeVar("T")
 
 PAGE = 10
 """Results where neither the caller nor the sentence says how many."""
@@ -64,7 +62,7 @@ def search(
 
     `top`: how many at most (None: as many as the sentence says, else 10). `now`: naive local time, what "yesterday" is
     counted from (None: the clock). `embedder` may be None where the query has no words, denied ones included
-    (`Query.vector_text`, `Query.negative`). Where an order by time is asked for, it is that of the photos which surely
+    (`Query.needs_model`). Where an order by time is asked for, it is that of the photos which surely
     show the words, or, where none does, of the nearest. What surely shows denied words is left out.
 
     Vectors of another model are never compared. Files that are gone are left out, also those that went since the
@@ -72,13 +70,6 @@ def search(
     and CorruptLibrary.
     """
     return Searcher(library, embedder).search(query, top, now=now)
-
-
-def read_query(library: Library, query: str | Query, now: datetime | None = None) -> Query:
-    """A sentence read with what the library knows: people by name, cameras."""
-    if isinstance(query, Query):
-        return query
-    return parse(query, now or datetime.now(), vocabulary=vocabulary(library))
 
 
 def vocabulary(library: Library) -> Vocabulary:
@@ -130,10 +121,10 @@ class Searcher:
     def __init__(self, library: Library, embedder: "Embedder | None") -> None:
         self.library, self.embedder = library, embedder
         self._turn = RLock()
-        self._facts: _Kept[Facts] = _Kept(library)
-        self._present: _Kept[NDArray[np.int64]] = _Kept(library)
-        self._vocabulary: _Kept[Vocabulary] = _Kept(library)
-        self._matrix: _Kept[tuple[Matrix, Matrix | None] | None] = _Kept(library)
+        self._facts: Kept[Facts] = Kept(library)
+        self._present: Kept[NDArray[np.int64]] = Kept(library)
+        self._vocabulary: Kept[Vocabulary] = Kept(library)
+        self._matrix: Kept[tuple[Matrix, Matrix | None] | None] = Kept(library)
         self._texts: Background | None = None
         # The words of a query stay while its conditions are changed, and while its results are paged through.
         self._embed = lru_cache(64)(lambda words: embed_query(self._needed(), words))
@@ -148,7 +139,7 @@ class Searcher:
         return Found(asked, tuple(found), ranking.fitting, ranking.photos, ranking.without, ranking.gloss, ranking.sure)
 
     def read(self, query: str | Query, now: datetime | None = None) -> Query:
-        """As `read_query`."""
+        """A sentence read with what the library knows: people by name, cameras."""
         if isinstance(query, Query):
             return query
         with self._turn:
@@ -263,20 +254,6 @@ class Searcher:
         if self.embedder is None:
             raise ValueError("words need an embedder")
         return self.embedder
-
-
-class _Kept(Generic[T]):
-    """A value made of the library, until the library changes."""
-
-    def __init__(self, library: Library) -> None:
-        self._library = library
-        self._made: tuple[tuple[int, int], T] | None = None
-
-    def get(self, make: Callable[[], T]) -> T:
-        state = self._library.state()
-        if self._made is None or self._made[0] != state:
-            self._made = state, make()
-        return self._made[1]
 
 
 def _present(library: Library) -> NDArray[np.int64]:

@@ -6,14 +6,14 @@ are. The things are ImageNet's classes, by name; what a photo shows beside them,
 """
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from isthmus.photos.derived import keep_file
 
 if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
@@ -58,7 +58,8 @@ def load_background(folder: Path, embedder: "Embedder") -> Background:
         pass
     rows = [embedder.texts(texts[at : at + BATCH]).float().cpu().numpy() for at in range(0, len(texts), BATCH)]
     vectors = np.concatenate(rows).astype("<f4")
-    _keep(path, vectors.tobytes())
+    data = vectors.tobytes()
+    keep_file(path, hashlib.sha256(data).digest() + data)
     return Background(vectors)
 
 
@@ -66,13 +67,3 @@ def _texts() -> list[str]:
     from isthmus.vision.imagenet import imagenet_classes
 
     return [each.names[0] for each in imagenet_classes()]
-
-
-def _keep(path: Path, data: bytes) -> None:
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".background-")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(hashlib.sha256(data).digest() + data)
-        Path(name).replace(path)
-    except OSError:
-        return

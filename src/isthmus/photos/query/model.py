@@ -189,6 +189,11 @@ class Query:
         """`positive` as one text; "" where nothing is left for the vector."""
         return ("" if self.language == "zh" else " ").join(self.positive)
 
+    @property
+    def needs_model(self) -> bool:
+        """It says what pictures show, or do not."""
+        return bool(self.vector_text or self.negative)
+
     def of(self, kind: ChipKind, *, negative: bool = False) -> tuple[Chip, ...]:
         """The chips of one kind."""
         return tuple(chip for chip in self.chips if chip.kind == kind and chip.negative == negative)

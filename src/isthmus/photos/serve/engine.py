@@ -93,7 +93,7 @@ class Engine:
         """Raises InputError for what cannot be asked, ModelNotReady, CorruptLibrary."""
         area = bounds(asked.area) if asked.area else None
         query = read(self.searcher, asked)
-        if query.vector_text or query.negative:
+        if query.needs_model:
             self._need_model()
         key = (query.chips, query.language, asked.order, asked.period, area, self.library.state())
         with self._turn:

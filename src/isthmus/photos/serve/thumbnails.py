@@ -7,7 +7,6 @@ thumbnails/colours                the mean colour of each photo whose tile was e
 
 import io
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Literal
 
 from PIL import Image
 
+from isthmus.photos.derived import keep_file
 from isthmus.photos.read import decode
 from isthmus.photos.serve.colours import Colours
 
@@ -113,17 +113,7 @@ class Thumbnails:
 
     def _keep(self, path: Path, data: bytes) -> None:
         """Whole or not at all. A folder that cannot be written, or a full disk, only costs making it again."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-            try:
-                with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-                    file.write(data)
-                Path(name).replace(path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
-        except OSError:
+        if not keep_file(path, data):
             return
         with self._turn:
             if self._bytes is None:
