@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from isthmus.cli import photos
+from isthmus import contrastive
+from isthmus.cli.main import main
 from isthmus.errors import MissingPart
 from isthmus.images.views import Views
 
@@ -25,14 +26,14 @@ Run = Callable[..., tuple[int, str, str]]
 def cheap_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """The default model is the cheap one, and there is another of its kind."""
 
-    def load(name: str, **_: bool) -> ColourEmbedder:
+    def load(name: str, **_: object) -> ColourEmbedder:
         if name not in ("default/embedder", "test/colour"):
             if name != "test/other":
                 raise MissingPart(f"no model is named {name}", todo="check --model")
             return ColourEmbedder(name=name, fingerprint="ff" * 32)
         return ColourEmbedder()
 
-    monkeypatch.setattr(photos, "_embedder", load)
+    monkeypatch.setattr(contrastive, "load_embedder", load)
 
 
 @pytest.fixture
@@ -44,9 +45,9 @@ def run(
     """(exit code, stdout, stderr) of a command."""
 
     def command(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["isthmus", *map(str, words)])
+        monkeypatch.setattr(sys, "argv", ["isthmus", "photos", *map(str, words)])
         with pytest.raises(SystemExit) as end:
-            photos.main()
+            main()
         out, err = capfd.readouterr()
         assert "Traceback" not in err
         return int(end.value.code or 0), out, err
@@ -195,7 +196,7 @@ def test_an_interrupt_finishes_the_batch_and_says_how_to_go_on(
     for seed in range(40):
         paint(tmp_path / f"p/{seed}.png", seed=seed)
     with monkeypatch.context() as patch:
-        patch.setattr(photos, "_embedder", lambda *_, **__: Interrupted())
+        patch.setattr(contrastive, "load_embedder", lambda *_, **__: Interrupted())
         code, _, err = run("index", tmp_path / "p", "--batch", 4, "--library", tmp_path / "lib")
     assert code == 128 + number
     assert "go on with the same command" in err
@@ -215,9 +216,9 @@ def test_names_that_are_not_text_are_printed_as_they_are(
     os.rename(os.fsencode(source), os.fsencode(tmp_path / "p") + b"/\xff\n\x1b[31mred.png")  # noqa: PTH104
 
     def raw(*words: object) -> bytes:
-        monkeypatch.setattr(sys, "argv", ["isthmus", *map(str, words), "--library", str(tmp_path / "lib")])
+        monkeypatch.setattr(sys, "argv", ["isthmus", "photos", *map(str, words), "--library", str(tmp_path / "lib")])
         with pytest.raises(SystemExit):
-            photos.main()
+            main()
         return capfdbinary.readouterr().out
 
     raw("index", tmp_path / "p")
@@ -227,7 +228,7 @@ def test_names_that_are_not_text_are_printed_as_they_are(
 
 
 def process(*words: object, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "isthmus.cli.photos", *map(str, words)]
+    command = [sys.executable, "-m", "isthmus.cli.main", "photos", *map(str, words)]
     return subprocess.run(command, text=True, stderr=subprocess.PIPE, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 
@@ -245,11 +246,11 @@ def test_help_and_status_do_not_import_torch(run: Run, tmp_path: Path, folder: P
     commands = [["--help"], ["search", "--help"], ["status", "--library", str(tmp_path / "lib")], ["search", ""]]
     code = f"""
 import sys
-from isthmus.cli import photos
+from isthmus.cli.main import main
 for words in {commands!r}:
-    sys.argv[1:] = words
+    sys.argv[1:] = ["photos", *words]
     try:
-        photos.main()
+        main()
     except SystemExit:
         pass
     assert "torch" not in sys.modules, words

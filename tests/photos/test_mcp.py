@@ -96,7 +96,7 @@ def test_a_photo_that_is_away_is_said_to_be(library: Library, embedder: ColourEm
 @pytest.mark.usefixtures("library")
 def test_over_the_pipes_of_the_real_command(tmp_path: Path) -> None:
     command = mcp.StdioServerParameters(
-        command=sys.executable, args=["-m", "isthmus.cli.photos", "mcp", "--library", str(tmp_path / "lib")]
+        command=sys.executable, args=["-m", "isthmus.cli.main", "photos", "mcp", "--library", str(tmp_path / "lib")]
     )
 
     async def talk(ask: Ask) -> None:

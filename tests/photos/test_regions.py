@@ -39,7 +39,7 @@ def test_what_fills_a_region_is_found_there(tmp_path: Path, photos: Path, embedd
         before = {Path(hit.path).name: hit for hit in search(store, embedder, "red").hits}
         assert all(hit.box is None for hit in before.values())
         report = look_closer(store, embedder, quiet=True)
-        assert (report.looked, report.left, report.stopped) == (3, 0, False)
+        assert (report.done, report.left, report.stopped) == (3, 0, False)
         first, *_ = search(store, embedder, "red").hits
         assert Path(first.path).name == "corner.png"
         assert first.box == pytest.approx((60, 40, 150, 100))
@@ -87,8 +87,8 @@ def test_it_is_stopped_and_goes_on(tmp_path: Path, photos: Path, embedder: Colou
         assert first.stopped
         assert 0 < first.left < 3
         second = look_closer(store, embedder, quiet=True)
-        assert (first.looked + second.looked, second.left) == (3, 0)
-        assert look_closer(store, embedder, quiet=True).looked == 0
+        assert (first.done + second.done, second.left) == (3, 0)
+        assert look_closer(store, embedder, quiet=True).done == 0
 
 
 def test_a_file_that_is_away_is_left_for_the_next_run(tmp_path: Path, photos: Path, embedder: ColourEmbedder) -> None:
@@ -97,9 +97,9 @@ def test_a_file_that_is_away_is_left_for_the_next_run(tmp_path: Path, photos: Pa
         (photos / "green.png").rename(tmp_path / "away.png")
         (photos / "pinkish.png").write_bytes(b"another")
         report = look_closer(store, embedder, quiet=True)
-        assert (report.looked, report.left, dict(report.postponed)) == (1, 2, {"missing": 1, "changed": 1})
+        assert (report.done, report.left, dict(report.postponed)) == (1, 2, {"missing": 1, "changed": 1})
         (tmp_path / "away.png").rename(photos / "green.png")
-        assert look_closer(store, embedder, quiet=True).looked == 1
+        assert look_closer(store, embedder, quiet=True).done == 1
 
 
 def test_a_searcher_sees_the_regions_when_they_come(tmp_path: Path, photos: Path, embedder: ColourEmbedder) -> None:

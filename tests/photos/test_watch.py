@@ -14,6 +14,7 @@ from typing import TypeVar
 import pytest
 
 from isthmus.errors import InputError
+from isthmus.photos import update as updating
 from isthmus.photos import watch as watching
 from isthmus.photos.index import index
 from isthmus.photos.store import Library
@@ -197,7 +198,7 @@ def test_names_that_are_not_text_are_changes_too(watcher: Watcher, tmp_path: Pat
 def test_a_folder_that_goes_during_a_pass_is_waited_for(
     library: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true = watching.index
+    true = updating.index
     gone = iter([True])
 
     def unplugged(*given, **options):  # type: ignore[no-untyped-def]
@@ -205,7 +206,7 @@ def test_a_folder_that_goes_during_a_pass_is_waited_for(
             folder.rename(folder.with_name("unplugged"))
         return true(*given, **options)
 
-    monkeypatch.setattr(watching, "index", unplugged)
+    monkeypatch.setattr(updating, "index", unplugged)
     one = Watcher(library, folder)
     try:
         one.next(Away)
@@ -223,10 +224,11 @@ def test_a_folder_that_goes_during_a_pass_is_waited_for(
 def test_the_command_tells_a_line_a_pass_and_ends_well(tmp_path: Path, folder: Path, number: signal.Signals) -> None:
     code = """
 import sys
-from isthmus.cli import photos
+from isthmus import contrastive
+from isthmus.cli.main import app
 from tests.photos.fakes import ColourEmbedder
-photos._embedder = lambda *_, **__: ColourEmbedder()
-photos.main()
+contrastive.load_embedder = lambda *_, **__: ColourEmbedder()
+app(["photos", *sys.argv[1:]])
 """
     process = subprocess.Popen(
         [sys.executable, "-c", code, "watch", folder, "--library", tmp_path / "lib", "--json", "--quiet"],

@@ -210,15 +210,18 @@ class Library:
 
     # Models and vectors
 
-    def register(self, fingerprint: str, name: str, dim: int) -> Model:
-        """The model of that fingerprint, new or known; it becomes the one the library was last indexed with."""
+    def register(self, fingerprint: str, name: str, dim: int, *, serves: bool = True) -> Model:
+        """The model of that fingerprint, new or known. `serves`: it becomes the one the library is searched with."""
         with self.transaction() as database:
             database.execute(
-                """INSERT INTO models (fingerprint, name, dim, used_at) VALUES (?, ?, ?, ?)
-                ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name, used_at = excluded.used_at""",
-                # Never backwards: "last" must hold although the clock was set back.
-                (fingerprint, name, dim, max(time.time_ns(), self._last_use(database) + 1)),
+                """INSERT INTO models (fingerprint, name, dim, used_at) VALUES (?, ?, ?, 0)
+                ON CONFLICT (fingerprint) DO UPDATE SET name = excluded.name""",
+                (fingerprint, name, dim),
             )
+            if serves:
+                # Never backwards: "last" must hold although the clock was set back.
+                now = max(time.time_ns(), self._last_use(database) + 1)
+                database.execute("UPDATE models SET used_at = ? WHERE fingerprint = ?", (now, fingerprint))
         found = self.model(fingerprint)
         assert found is not None
         if found.dim != dim:
@@ -226,7 +229,7 @@ class Library:
         return found
 
     def models(self) -> list[Model]:
-        """All models, the one last indexed with first."""
+        """All models, the one that serves first, then those that did before it, the last one first."""
         rows = self.query("SELECT id, fingerprint, name, dim, generation, closer FROM models ORDER BY used_at DESC")
         return [Model(*row) for row in rows]
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Literal
 
 from isthmus.errors import InputError, InUse, MissingPart
 from isthmus.photos import paths
-from isthmus.photos.index import IndexReport, index
-from isthmus.photos.matrix import load_matrix
-from isthmus.photos.regions import REGIONS, CloserReport, look_closer
+from isthmus.photos.index import IndexReport
 from isthmus.photos.store import FILE, Library
+from isthmus.photos.through import Passed
+from isthmus.photos.update import update
 
 if TYPE_CHECKING:  # the embedder brings torch, which the command line loads only when it is needed
     from watchfiles import Change
@@ -48,7 +48,7 @@ class Indexed:
 
     why: Why
     report: IndexReport
-    look: CloserReport | None = None
+    look: Passed | None = None
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,19 @@ def watch(
             if why is not None and there:
                 try:
                     with Library.write(library) as store:
-                        done = _pass(store, list(there), embedder, why, batch, workers, closer, quiet, stop)
+                        silent = quiet or why != "start"
+                        done = update(
+                            store,
+                            list(there),
+                            embedder,
+                            batch=batch,
+                            workers=workers,
+                            closer=closer,
+                            quiet=silent,
+                            stop=stop,
+                        )
                     due, busy = time.monotonic() + every, False
-                    yield done
+                    yield Indexed(why, done.report, done.look)
                 except InUse:
                     due = time.monotonic() + min(AGAIN, every)
                     if not busy:
@@ -143,32 +153,6 @@ def check_watched(library: Path, folders: Sequence[Path]) -> None:
         missing = [folder for folder in missing if not _is_known(folder, roots)]
     if missing:
         raise InputError(f"there is no folder {missing[0]}", why="and none is known", todo="check the path")
-
-
-def _pass(
-    store: Library,
-    folders: list[Path],
-    embedder: "Embedder",
-    why: Why,
-    batch: int,
-    workers: int | None,
-    closer: bool,
-    quiet: bool,
-    stop: Callable[[], bool],
-) -> Indexed:
-    quiet = quiet or why != "start"
-    report = index(store, folders, embedder, batch=batch, workers=workers, quiet=quiet, stop=stop)
-    model, look = store.model(embedder.fingerprint), None
-    if closer and not stop() and model is not None and model.generation:
-        parts = max(1, batch // REGIONS)
-        look = look_closer(store, embedder, batch=parts, workers=workers, quiet=quiet, stop=stop)
-    model = store.model(embedder.fingerprint)
-    # Written now, so that the next search does not.
-    if model is not None and report.embedded:
-        load_matrix(store, model)
-    if model is not None and look is not None and look.looked:
-        load_matrix(store, model, "regions")
-    return Indexed(why, report, look)
 
 
 def _wait(
