@@ -1,6 +1,7 @@
 """Index a folder in a process of its own, which kills itself when it has done so many database statements.
 
     python -m tests.photos.run_index LIBRARY FOLDER [KILL_AT]
+    python -m tests.photos.run_index LIBRARY --swap [KILL_AT]      another model comes to serve
 
 Prints the number of statements when it comes to the end. Does not import torch, so that starting it is cheap.
 """
@@ -19,6 +20,7 @@ from isthmus.images.views import Views
 from isthmus.photos.index import index
 from isthmus.photos.matrix import load_matrix
 from isthmus.photos.store import Library
+from isthmus.photos.swap import embed_all, serve_with
 
 from .fakes import ColourEmbedder
 
@@ -42,6 +44,13 @@ class TorchFree(ColourEmbedder):
     def images(self, views: Sequence[Views]) -> Any:
         return Array(self.vectors(views))
 
+    def texts(self, texts: Sequence[str]) -> Any:
+        return Array(np.tile(self.unit, (len(texts), 1)))
+
+    @property
+    def unit(self) -> np.ndarray:
+        return np.full(self.dim, self.dim**-0.5, np.float32)
+
 
 def main(library: str, folder: str, kill_at: int = 0) -> None:
     count = itertools.count(1)
@@ -55,6 +64,12 @@ def main(library: str, folder: str, kill_at: int = 0) -> None:
 
     with Library.write(Path(library)) as store:
         store._database.set_trace_callback(statement)
+        if folder == "--swap":
+            other = TorchFree(name="test/other", fingerprint="ff" * 32)
+            embed_all(store, other, batch=8, workers=2, quiet=True)
+            serve_with(store, other)
+            print(done, flush=True)
+            return
         embedder = TorchFree()
         index(store, [Path(folder)], embedder, batch=8, workers=2, quiet=True)
         load_matrix(store, store.models()[0])

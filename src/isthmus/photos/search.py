@@ -99,7 +99,7 @@ def model_for(library: Library, embedder: "Embedder") -> Model | None:
     raise InputError(
         f"the library was indexed with {last}{same}, not with {embedder.name}",
         why="vectors of two models cannot be compared",
-        todo=f"index again with --model {embedder.name}" + ("" if same else f", or search with --model {last}"),
+        todo=f"isthmus photos model {embedder.name}" + ("" if same else f", or search with --model {last}"),
     )
 
 

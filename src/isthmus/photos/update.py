@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from isthmus.errors import InputError
 from isthmus.photos.index import IndexReport, index
 from isthmus.photos.matrix import load_matrix
 from isthmus.photos.regions import REGIONS, look_closer
@@ -38,8 +39,9 @@ def update(
 ) -> Updated:
     """As `index`, then as `look_closer` where `closer` says so. `batch`: pictures through the model at once.
 
-    Raises as both do.
+    Raises as both do, and InputError where the library is searched with another model: it would see some photos only.
     """
+    check_model(library, embedder)
     look = None
     with indexing_threads():
         report = index(library, folders, embedder, batch=batch, workers=workers, quiet=quiet, stop=stop)
@@ -50,6 +52,19 @@ def update(
     if report.embedded or (look and look.done) or not stop():
         make_ready(library, embedder)
     return Updated(report, look)
+
+
+def check_model(library: Library, embedder: "Embedder") -> None:
+    """Raises InputError where another model serves than this one."""
+    serving = next((model for model in library.models() if model.generation > 0), None)
+    if serving is None or serving.fingerprint == embedder.fingerprint:
+        return
+    same = "its state has changed since" if serving.name == embedder.name else f"not with {embedder.name}"
+    raise InputError(
+        f"the library is searched with {serving.name}",
+        why=same,
+        todo=f"change it for all photos with: isthmus photos model {embedder.name}",
+    )
 
 
 def make_ready(library: Library, embedder: "Embedder") -> None:
