@@ -16,7 +16,11 @@ class Look:
         self._library, self.facts = library, facts
 
     def named(self, name: str) -> Mask:
-        return self._of("t.kind = 'person' AND lower(t.value) = lower(?)", name)
+        """By a file's tags, or by what the user showed (`naming.teach`)."""
+        shown = self._library.query(
+            "SELECT m.photo FROM named m JOIN names n ON n.id = m.name WHERE n.name = ?", (name,)
+        )
+        return self._of("t.kind = 'person' AND lower(t.value) = lower(?)", name) | self._mask(shown)
 
     def reads(self, text: str) -> Mask:
         """In the picture (`text.find`); in a title, a caption or a keyword, without case."""

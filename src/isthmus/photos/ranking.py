@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from isthmus.photos.gloss import Gloss
 from isthmus.photos.query import Query
-from isthmus.photos.regions import REGIONS
+from isthmus.photos.regions import REGIONS, first_row
 
 if TYPE_CHECKING:  # it brings torch
     from isthmus.photos.scan import Scan
@@ -89,7 +89,7 @@ class ByWords:
             return best
         # Among so many of the nearest regions there are k photos, if there are so many at all.
         rows, scores = self.closer.best(k * REGIONS)
-        parts = rows - _first_row(self.closer_photos, rows)
+        parts = rows - first_row(self.closer_photos, rows)
         both = best.then(Best(self.closer_photos[rows], scores, parts, rows))
         assert both.scores is not None
         assert both.parts is not None
@@ -122,15 +122,6 @@ class ByWords:
         if self.closer is not None:
             views[~whole] = self.closer.rows[best.rows[~whole]]
         return views
-
-
-def _first_row(photos: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of each row: the first of those of its photo, which lie together."""
-    first = rows.copy()
-    for _ in range(REGIONS - 1):
-        back = (first > 0) & (photos[first - 1] == photos[rows])
-        first = np.where(back, first - 1, first)
-    return first
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,15 @@ def boxes(width: int, height: int) -> tuple[Box, ...]:
     return tuple(Box(left, top, left + w, top + h) for left, top in corners)
 
 
+def first_row(photos: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of each row: the first of those of its photo, which lie together."""
+    first = rows.copy()
+    for _ in range(REGIONS - 1):
+        back = (first > 0) & (photos[first - 1] == photos[rows])
+        first = np.where(back, first - 1, first)
+    return first
+
+
 def look_closer(
     library: Library,
     embedder: "Embedder",

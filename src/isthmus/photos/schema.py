@@ -184,6 +184,46 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # Some of these are videos, which are told apart now: they are looked at once more.
         "UPDATE files SET reader = NULL WHERE reason = 'not a picture'",
     ),
+    (
+        # What the user names: a person, a pet, a thing.
+        """CREATE TABLE names (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+            added_at INTEGER NOT NULL
+        )""",
+        # A picture that shows it, or does not (`wrong`). `photo`: where it is one of the library. `picture`: what is
+        # shown, small, as WebP, so that any later model can look at it though the file be gone. `boxed`: it is a part
+        # that was pointed at, and all of it the named thing.
+        """CREATE TABLE examples (
+            id INTEGER PRIMARY KEY,
+            name INTEGER NOT NULL REFERENCES names (id) ON DELETE CASCADE,
+            photo INTEGER REFERENCES photos (id),
+            wrong INTEGER NOT NULL CHECK (wrong IN (0, 1)),
+            boxed INTEGER NOT NULL CHECK (boxed IN (0, 1)),
+            picture BLOB NOT NULL,
+            added_at INTEGER NOT NULL
+        )""",
+        "CREATE INDEX examples_of_name ON examples (name)",
+        # As a model sees it: the whole and, of one that is not boxed, its regions. The rest as in `vectors`.
+        """CREATE TABLE example_vectors (
+            example INTEGER NOT NULL REFERENCES examples (id) ON DELETE CASCADE,
+            model INTEGER NOT NULL REFERENCES models (id),
+            vectors BLOB NOT NULL,
+            crc INTEGER NOT NULL,
+            PRIMARY KEY (example, model)
+        ) WITHOUT ROWID""",
+        # Derived, for the model that serves: which photos show what is named. `score`: the cosine in the space where
+        # the library's own spread is even; 1 of examples. `part`: where, as `ranking.Best` has it.
+        """CREATE TABLE named (
+            name INTEGER NOT NULL REFERENCES names (id) ON DELETE CASCADE,
+            photo INTEGER NOT NULL REFERENCES photos (id),
+            score REAL NOT NULL,
+            part INTEGER NOT NULL,
+            PRIMARY KEY (name, photo)
+        ) WITHOUT ROWID""",
+        # One row: of which vectors and examples that was made.
+        "CREATE TABLE named_of (state TEXT NOT NULL)",
+    ),
 )
 """Migration i leads from version i to i + 1 (PRAGMA user_version). Never edited once released, only added to."""
 

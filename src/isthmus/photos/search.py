@@ -73,7 +73,7 @@ def search(
 
 
 def vocabulary(library: Library) -> Vocabulary:
-    people = library.query("SELECT DISTINCT value FROM tags WHERE kind = 'person' ORDER BY value")
+    people = library.query("SELECT value FROM tags WHERE kind = 'person' UNION SELECT name FROM names ORDER BY 1")
     cameras = library.query("SELECT DISTINCT maker, model FROM facts WHERE maker <> '' OR model <> '' ORDER BY 1, 2")
     return Vocabulary(tuple(Name(name) for (name,) in people), tuple(Camera(*each) for each in cameras))
 

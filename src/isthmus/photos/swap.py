@@ -96,6 +96,7 @@ def forget(library: Library, model: Model) -> int:
     if library.models()[0].id == model.id:
         raise InputError(f"{model.name} serves just now", todo="change to another first: isthmus photos model NAME")
     with library.transaction() as database:
+        database.execute("DELETE FROM example_vectors WHERE model = ?", (model.id,))
         database.execute("DELETE FROM regions WHERE model = ?", (model.id,))
         count = database.execute("DELETE FROM vectors WHERE model = ?", (model.id,)).rowcount
         database.execute("DELETE FROM models WHERE id = ?", (model.id,))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from isthmus.errors import InputError
 from isthmus.photos.index import IndexReport, index
 from isthmus.photos.matrix import load_matrix
+from isthmus.photos.naming import recognise
 from isthmus.photos.regions import REGIONS, look_closer
 from isthmus.photos.speed import indexing_threads
 from isthmus.photos.store import Library
@@ -68,10 +69,14 @@ def check_model(library: Library, embedder: "Embedder") -> None:
 
 
 def make_ready(library: Library, embedder: "Embedder") -> None:
-    """Write what searches with this model read, so that the first of them need not. Raises CorruptLibrary."""
+    """Write what searches with this model read, so that the first of them need not; find what is named.
+
+    Raises CorruptLibrary.
+    """
     model = library.model(embedder.fingerprint)
     if model is not None and model.generation:
         load_matrix(library, model)
         if model.closer:
             load_matrix(library, model, "regions")
         load_background(library.folder, embedder)
+        recognise(library, embedder)

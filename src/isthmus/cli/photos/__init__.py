@@ -5,7 +5,7 @@ Nothing heavy is imported before a command needs it: `--help` answers without to
 
 import typer
 
-from isthmus.cli.photos import indexing, keeping, models, searching
+from isthmus.cli.photos import indexing, keeping, models, names, searching
 
 app = typer.Typer(
     help="Find photos by saying what is in them.",
@@ -20,6 +20,7 @@ app.command("search")(searching.search_command)
 app.command("serve")(searching.serve_command)
 app.command("mcp")(searching.mcp_command)
 app.command("model")(models.model_command)
+app.command("name")(names.name_command)
 app.command("status")(keeping.status_command)
 app.command("duplicates")(keeping.duplicates_command)
 app.command("backup")(keeping.backup_command)
