@@ -13,7 +13,8 @@ from isthmus.errors import InputError, IsthmusError
 from isthmus.images.views import Box
 from isthmus.photos import naming, swap
 from isthmus.photos.index import index
-from isthmus.photos.naming import Example, example, names, teach
+from isthmus.photos.naming import names, teach
+from isthmus.photos.pointed import Pointed
 from isthmus.photos.recognise import Space, prototype, shows
 from isthmus.photos.regions import look_closer
 from isthmus.photos.search import search
@@ -57,8 +58,8 @@ def found(library: Library, query: str) -> set[int]:
     return {int(Path(hit.path).stem) for hit in search(library, None, query, 100, now=NOW).hits}
 
 
-def ball(photos: Path, *numbers: int) -> list[Example]:
-    return [Example(photos / f"{number:02}.png") for number in numbers]
+def ball(photos: Path, *numbers: int) -> list[Pointed]:
+    return [Pointed(photos / f"{number:02}.png") for number in numbers]
 
 
 def test_by_three_examples_it_is_found_and_asked_for_in_a_sentence(
@@ -116,7 +117,7 @@ def test_a_part_that_is_pointed_at_and_a_picture_from_elsewhere(
         library,
         embedder,
         "Bobo",
-        [Example(photos / "00.png", Box(16, 16, 48, 48)), Example(tmp_path / "elsewhere.png")],
+        [Pointed(photos / "00.png", Box(16, 16, 48, 48)), Pointed(tmp_path / "elsewhere.png")],
     )
     assert told.examples == 2
     # The examples are kept: the files may go, and another model looks at them.
@@ -148,9 +149,9 @@ def test_names_are_changed_and_forgotten(library: Library, photos: Path, embedde
 def test_nothing_is_learned_where_one_picture_is_bad(library: Library, photos: Path, embedder: ColourEmbedder) -> None:
     (photos / "words.jpg").write_bytes(b"words")
     for bad in (
-        Example(photos / "words.jpg"),
-        Example(photos / "absent.png"),
-        Example(photos / "04.png", Box(90, 90, 99, 99)),
+        Pointed(photos / "words.jpg"),
+        Pointed(photos / "absent.png"),
+        Pointed(photos / "04.png", Box(90, 90, 99, 99)),
     ):
         with pytest.raises(IsthmusError):
             teach(library, embedder, "Bobo", [*ball(photos, 0), bad])
@@ -168,15 +169,15 @@ def test_the_same_example_twice_is_one(library: Library, photos: Path, embedder:
 
 
 def test_where_is_said_behind_an_at(tmp_path: Path) -> None:
-    assert example("a/b.jpg") == Example(Path("a/b.jpg"))
-    assert example("a/b.jpg@1,2,30.5,40") == Example(Path("a/b.jpg"), Box(1, 2, 30.5, 40))
-    assert example("me@home.jpg") == Example(Path("me@home.jpg"))
+    assert Pointed.read("a/b.jpg") == Pointed(Path("a/b.jpg"))
+    assert Pointed.read("a/b.jpg@1,2,30.5,40") == Pointed(Path("a/b.jpg"), Box(1, 2, 30.5, 40))
+    assert Pointed.read("me@home.jpg") == Pointed(Path("me@home.jpg"))
     odd = tmp_path / "x@1,2,3,4"
     odd.write_bytes(b"")
-    assert example(str(odd)) == Example(odd)
+    assert Pointed.read(str(odd)) == Pointed(odd)
     for box in ("5,5,5,9", "-1,0,5,5", "0,0,inf,9", "nan,0,1,1"):
         with pytest.raises(InputError, match="is no box"):
-            example(f"a.jpg@{box}")
+            Pointed.read(f"a.jpg@{box}")
 
 
 # The even space

@@ -7,12 +7,10 @@ Which photos show what is named is derived (`recognise.py`), and made again when
 
 import hashlib
 import io
-import math
 import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from isthmus.errors import InputError
-from isthmus.images.open import open_picture
-from isthmus.images.views import Box, Picture
+from isthmus.images.views import Picture
 from isthmus.photos.database import damaged
 from isthmus.photos.matrix import Matrix, load_matrix
+from isthmus.photos.pointed import Pointed
 from isthmus.photos.recognise import Space, shows
 from isthmus.photos.regions import boxes, first_row, part_of
 from isthmus.photos.store import Library, Model
@@ -38,14 +36,6 @@ LONGEST = 80
 
 
 @dataclass(frozen=True)
-class Example:
-    """A picture, and where in it the named thing is, in pixels of the upright picture; None: it may be anywhere."""
-
-    path: Path
-    box: Box | None = None
-
-
-@dataclass(frozen=True)
 class Named:
     """`examples` right ones and `wrong` ones; `photos` that were found to show it, the examples among them."""
 
@@ -55,26 +45,12 @@ class Named:
     photos: int
 
 
-def example(text: str) -> Example:
-    """Of "a.jpg" or "a.jpg@left,top,right,bottom". Raises InputError."""
-    path, at, box = text.rpartition("@")
-    if not at or Path(text).exists():
-        return Example(Path(text))
-    try:
-        left, top, right, bottom = (float(edge) for edge in box.split(","))
-    except ValueError:
-        return Example(Path(text))  # a name with an @ in it, of a file that is not there
-    if not (0 <= left < right < math.inf and 0 <= top < bottom < math.inf):
-        raise InputError(f"{box} is no box", why="it has no inside", todo="give pixels: left,top,right,bottom")
-    return Example(Path(path), Box(left, top, right, bottom))
-
-
 def teach(
     library: Library,
     embedder: "Embedder",
     name: str,
-    right: Sequence[Example],
-    wrong: Sequence[Example] = (),
+    right: Sequence[Pointed],
+    wrong: Sequence[Pointed] = (),
 ) -> Named:
     """Add examples to a name, new or known; what is `wrong` looks like it and is not. An example that was given before
     counts as it is given now.
@@ -171,24 +147,9 @@ class _Looked:
     blob: tuple[bytes, int]
 
 
-def _look(library: Library, embedder: "Embedder", given: Example, *, wrong: bool) -> _Looked:
-    try:
-        data = given.path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{given.path} cannot be read", why=error.strerror or str(error), todo="check the path"
-        ) from None
-    picture = open_picture(data)
-    if given.box is not None:
-        box = given.box
-        if box.left >= picture.width or box.top >= picture.height:
-            raise InputError(
-                f"the box lies outside of {given.path}", why=f"it is {picture.width}x{picture.height}", todo="check it"
-            )
-        picture = part_of(
-            picture, Box(box.left, box.top, min(box.right, picture.width), min(box.bottom, picture.height))
-        )
-    photo = library.query("SELECT id FROM photos WHERE hash = ?", (hashlib.sha256(data).digest(),))
+def _look(library: Library, embedder: "Embedder", given: Pointed, *, wrong: bool) -> _Looked:
+    picture, digest = given.open_with_hash()
+    photo = library.query("SELECT id FROM photos WHERE hash = ?", (digest,))
     image = picture.image.convert("RGB")
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     kept = io.BytesIO()

@@ -4,6 +4,7 @@ Filter first, then compare every vector that is left, exactly. `search` answers 
 and keeps what it has read.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.errors import InputError, IsthmusError
+from isthmus.errors import InputError
+from isthmus.photos.blend import Like, vector_of
 from isthmus.photos.derived import Kept
 from isthmus.photos.facts import Facts, Mask, load_facts
 from isthmus.photos.filter import CONDITIONS, fitting
@@ -56,9 +58,13 @@ def search(
     query: str | Query,
     top: int | None = None,
     *,
+    like: Sequence[Like] = (),
     now: datetime | None = None,
 ) -> Found:
     """The photos that satisfy the conditions of a sentence, those nearest to its words first; without words the newest.
+
+    Words may be a sum, "a beach + sunset - people" (`blend.py`), to which `like` adds pictures; with pictures the
+    sentence may be empty, and nothing is said to be sure.
 
     `top`: how many at most (None: as many as the sentence says, else 10). `now`: naive local time, what "yesterday" is
     counted from (None: the clock). `embedder` may be None where the query has no words, denied ones included
@@ -69,7 +75,7 @@ def search(
     last indexing. Raises InputError for an empty query or where the library was indexed with another model only,
     and CorruptLibrary.
     """
-    return Searcher(library, embedder).search(query, top, now=now)
+    return Searcher(library, embedder).search(query, top, like=like, now=now)
 
 
 def vocabulary(library: Library) -> Vocabulary:
@@ -103,15 +109,6 @@ def model_for(library: Library, embedder: "Embedder") -> Model | None:
     )
 
 
-def embed_query(embedder: "Embedder", query: str) -> NDArray[np.float32]:
-    """[dim] float32, unit length, on the CPU, where the matrix is."""
-    vector: NDArray[np.float32] = embedder.texts([query.strip()])[0].detach().float().cpu().numpy()
-    length = float(np.linalg.norm(vector))
-    if not np.isfinite(length) or length == 0:
-        raise IsthmusError(f"{embedder.name} made no vector of the query", todo="try other words, or another --model")
-    return vector / np.float32(length)
-
-
 class Searcher:
     """A library that is asked again and again: columns and vectors are read once, and anew where it has changed.
 
@@ -127,14 +124,16 @@ class Searcher:
         self._matrix: Kept[tuple[Matrix, Matrix | None] | None] = Kept(library)
         self._texts: Background | None = None
         # The words of a query stay while its conditions are changed, and while its results are paged through.
-        self._embed = lru_cache(64)(lambda words: embed_query(self._needed(), words))
+        self._embed = lru_cache(64)(lambda words: vector_of(self._needed(), words))
 
-    def search(self, query: str | Query, top: int | None = None, *, now: datetime | None = None) -> Found:
+    def search(
+        self, query: str | Query, top: int | None = None, *, like: Sequence[Like] = (), now: datetime | None = None
+    ) -> Found:
         """As the function of this name."""
         asked = self.read(query, now)
         count = asked.top or PAGE if top is None else top
-        check_query(asked.sentence, count)
-        ranking = self.rank(asked)
+        check_query(asked.sentence or ("a picture" if like else ""), count)
+        ranking = self.rank(asked, like)
         found, _ = self.page(ranking, 0, count)
         return Found(asked, tuple(found), ranking.fitting, ranking.photos, ranking.without, ranking.gloss, ranking.sure)
 
@@ -146,11 +145,15 @@ class Searcher:
             words = self._vocabulary.get(lambda: vocabulary(self.library))
         return parse(query, now or datetime.now(), vocabulary=words)
 
-    def rank(self, query: Query) -> Ranking:
-        """All photos that fit, in the order of the query's words, else by time. Raises InputError, CorruptLibrary."""
+    def rank(self, query: Query, like: Sequence[Like] = ()) -> Ranking:
+        """All photos that fit, in the order of the query's words and pictures, else by time.
+
+        Raises InputError, PictureError, CorruptLibrary.
+        """
         words, glossed = self._in_its_language(query.vector_text)
         look = None
-        if words and query.order == "relevance" and not any(chip.kind in CONDITIONS for chip in query.chips):
+        shown = bool(words or like)
+        if shown and query.order == "relevance" and not any(chip.kind in CONDITIONS for chip in query.chips):
             # Nothing is asked that the columns answer: they are not gathered.
             photos = self.present()
             count = total = len(photos)
@@ -161,22 +164,24 @@ class Searcher:
         without = _relaxed(query, look) if look and not count else ()
         for denied in query.negative:
             photos = np.setdiff1d(photos, self._sure(self._in_its_language(denied)[0], photos).photos)
-        if not words:
+        if not shown:
             assert look is not None
             fits = np.isin(look.facts.photos, photos)
-            order = ByTime(_by_time(look.facts, fits, oldest=query.order == "oldest"))
-            return Ranking(query, order, len(photos), total, without)
-        nearest = self._nearest(words, photos)
+            by_time = ByTime(_by_time(look.facts, fits, oldest=query.order == "oldest"))
+            return Ranking(query, by_time, len(photos), total, without)
+        nearest = self._nearest(words, photos, like)
         if nearest is None:
             return Ranking(query, ByTime(np.empty(0, np.int64)), len(photos), total, without, glossed, 0)
-        head = nearest.sure(self._background())
+        # Words are held against other words; a picture has none to be held against.
+        head = nearest.first(0) if like else nearest.sure(self._background())
         sure = len(head.photos)
         if look and query.order != "relevance":
             # Of what is sure, and where nothing is, of the nearest.
             head = head if sure else nearest.first(query.top or PAGE)
             rows = np.searchsorted(look.facts.photos, head.photos)
             head = head.at(_order_by_time(look.facts, rows, oldest=query.order == "oldest"))
-        return Ranking(query, HeadFirst(head, nearest), len(photos), total, without, glossed, sure)
+        order = HeadFirst(head, nearest)
+        return Ranking(query, order, len(photos), total, without, glossed, None if like else sure)
 
     def page(self, ranking: Ranking, start: int, count: int) -> tuple[list[Hit], int]:
         """`count` results from place `start` (from 0) of the ranking on, and the place to go on from.
@@ -222,15 +227,16 @@ class Searcher:
         nearest = self._nearest(words, photos) if words else None
         return Best(np.empty(0, np.int64)) if nearest is None else nearest.sure(self._background())
 
-    def _nearest(self, words: str, photos: NDArray[np.int64]) -> ByWords | None:
-        """These photos by their nearness to the words; None where the library has no vectors."""
+    def _nearest(self, words: str, photos: NDArray[np.int64], like: Sequence[Like] = ()) -> ByWords | None:
+        """These photos by their nearness to words and pictures; None where the library has no vectors."""
         from isthmus.photos.scan import Scan
 
         with self._turn:
             kept = self._matrix.get(self._load)
         if kept is None:
             return None
-        query, (whole, closer) = self._embed(words), kept
+        query = vector_of(self._needed(), words, like) if like else self._embed(words)
+        whole, closer = kept
         return ByWords(
             Scan.of(whole.vectors, query, np.isin(whole.photos, photos)),
             whole.photos,

@@ -33,6 +33,7 @@ def name_command(
     """Name a person, a pet or a thing by a few pictures, and ask for it: isthmus photos search "Rex on a beach".
     Without pictures: what is named, and in how many photos it was found. All on this machine."""
     from isthmus.photos import naming
+    from isthmus.photos.pointed import Pointed
     from isthmus.photos.store import Library
 
     changes = bool(pictures or wrong) + (rename is not None) + forget
@@ -45,7 +46,7 @@ def name_command(
             return
         model = last_model(store)
     assert name is not None
-    right, not_it = ([naming.example(each) for each in some or []] for some in (pictures, wrong))
+    right, not_it = ([Pointed.read(each) for each in some or []] for some in (pictures, wrong))
     hush_pillow()
     with Library.write(folder) as store:
         if forget:

@@ -18,20 +18,33 @@ if TYPE_CHECKING:
 
 
 def search_command(
-    query: Annotated[str, typer.Argument(help='What to look for, as in "a cup of coffee".')],
+    query: Annotated[
+        str, typer.Argument(metavar="[QUERY]", help='What to look for: "a cup of coffee", "a beach + sunset - people".')
+    ] = "",
     top: Annotated[
         int | None, typer.Option(min=1, help="Number of results. Default: as many as QUERY says, else 10.")
     ] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PICTURE", help="Look like this file; FILE@LEFT,TOP,RIGHT,BOTTOM: like that part of it, in pixels."
+        ),
+    ] = None,
+    unlike: Annotated[list[str] | None, typer.Option(metavar="PICTURE", help="And unlike this one.")] = None,
     as_json: JsonOption = False,
     sheet: Annotated[Path | None, typer.Option(help="Write the results as one labelled picture (PNG).")] = None,
     library: LibraryOption = None,
     model: ModelOption = None,
 ) -> None:
     """Find photos by QUERY: what they show, when and where they were taken, with which camera, of what kind."""
+    from isthmus.photos.blend import Like
+    from isthmus.photos.pointed import Pointed
     from isthmus.photos.search import Searcher, check_query
     from isthmus.photos.store import FILE, Library
 
-    check_query(query, top or 1)
+    pictures = [Like(Pointed.read(each)) for each in like or []]
+    pictures += [Like(Pointed.read(each), -1.0) for each in unlike or []]
+    check_query(query or ("a picture" if pictures else ""), top or 1)
     if sheet is not None and not sheet.absolute().parent.is_dir():
         raise InputError(f"there is no folder {sheet.absolute().parent}", todo="write the sheet elsewhere")
     folder = library_folder(library)
@@ -44,8 +57,8 @@ def search_command(
                 searcher = Searcher(store, None)
                 asked = searcher.read(query)
                 # A query of conditions alone needs no model, and is answered before one would be loaded.
-                searcher.embedder = embedder_named(model or last) if asked.needs_model else None
-                found = searcher.search(asked, top)
+                searcher.embedder = embedder_named(model or last) if asked.needs_model or pictures else None
+                found = searcher.search(asked, top, like=pictures)
     hits = found.hits if found else ()
     if as_json:
         read_as = _read_as(found) if found else {}
