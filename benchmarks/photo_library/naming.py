@@ -70,7 +70,9 @@ def measure(out: Path, folder: Path, things: int, seeds: int) -> dict[str, dict[
         chosen = sorted(random.Random(0).sample(sorted(where), min(things, len(where))))
         shown = {photo.path: {thing.source for thing in photo.things} for photo in made.photos}
         has = {
-            source: np.array(sorted({number[path] for path in number if source in shown.get(path, ())}))
+            source: np.array(
+                sorted({id for path, id in number.items() if id in seen and source in shown.get(path, ())})
+            )
             for source in chosen
         }
         space, source = Space.of(rows), Source(library)

@@ -1,8 +1,8 @@
 """Which photos show something, by a few examples of it: the space is made even first, then what is near is taken.
 
 In a model's space photos crowd along a few directions (indoors, outdoors, a face), and an example is mostly that. Where
-the library's own spread is divided out, what is left is what sets the example apart: over 60 things of 8 to 25 photos
-each, mean average precision went from .61 to .71 with three examples (docs/photos.md). Source: exemplar LDA (Hariharan,
+the library's own spread is divided out, what is left is what sets the example apart: with three photos as examples mean
+average precision went from .36 to .76 (benchmarks/photo_library/naming.py). Source: exemplar LDA (Hariharan,
 Malik and Ramanan, 2012).
 
 Notation: N rows of the library (photos and their regions), D numbers each; E examples.
