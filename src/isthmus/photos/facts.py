@@ -3,6 +3,7 @@
 A library of 100,000 photos is a few megabytes of columns, and a condition one pass over them. Notation: N photos.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -116,8 +117,9 @@ def kinds_of(number: int) -> frozenset[PhotoKind]:
     return frozenset(kind for at, kind in enumerate(KINDS) if number >> at & 1)
 
 
-def load_facts(library: "Library", photo: int | None = None) -> Facts:
-    """Of all photos that have a file, or of this one; a photo whose files say nothing has a row of unknowns.
+def load_facts(library: "Library", photos: Sequence[int] | None = None) -> Facts:
+    """Of all photos that have a file, or of these (some hundreds at most); one whose files say nothing is a row of
+    unknowns.
 
     Of several files counts the one with a sidecar, then the one that knows the time best and from better than its
     name, then the one that knows the place, then the first.
@@ -127,9 +129,9 @@ def load_facts(library: "Library", photo: int | None = None) -> Facts:
             coalesce(t.model, ''), coalesce(t.kinds, 0)
         FROM files f LEFT JOIN facts t ON t.file = f.id
         WHERE f.gone_at IS NULL AND """
-        + ("f.photo IS NOT NULL" if photo is None else "f.photo = ?")
+        + ("f.photo IS NOT NULL" if photos is None else f"f.photo IN ({', '.join('?' * len(photos))})")
         + f" ORDER BY f.photo, {BEST}",
-        () if photo is None else (photo,),
+        photos or (),
     )
     best: dict[int, Fact] = {}
     for photo, taken, precision, latitude, longitude, code, maker, model, kinds in rows:

@@ -57,11 +57,11 @@ def hits(library: Library, folders: Folders, best: Best, rank: int) -> Iterator[
     photos = best.photos.tolist()
     for at in range(0, len(photos), MANY):
         some = photos[at : at + MANY]
-        files, videos = _files(library, some), videos_of(library, some)
+        files, videos, facts = _files(library, some), videos_of(library, some), load_facts(library, some)
         for place, photo in enumerate(some, at):
             score = None if best.scores is None else float(best.scores[place])
             part = -1 if best.parts is None else int(best.parts[place])
-            hit = _hit(library, folders, photo, files.get(photo, []), score, part, rank)
+            hit = _hit(folders, photo, files.get(photo, []), facts.told_time(photo), score, part, rank)
             rank += hit is not None
             yield hit if hit is None or photo not in videos else replace(hit, video=folders.whole(*videos[photo]))
 
@@ -82,7 +82,13 @@ def _files(library: Library, photos: Sequence[int]) -> dict[int, list[_File]]:
 
 
 def _hit(
-    library: Library, folders: Folders, photo: int, files: Sequence[_File], score: float | None, part: int, rank: int
+    folders: Folders,
+    photo: int,
+    files: Sequence[_File],
+    taken: str | None,
+    score: float | None,
+    part: int,
+    rank: int,
 ) -> Hit | None:
     here: list[str] = []
     away: list[str] = []
@@ -97,7 +103,6 @@ def _hit(
     if not here and not away:
         return None
     first, *others = here + away
-    taken = load_facts(library, photo).told_time(photo)
     width, height = files[0][2:]
     found = boxes(width, height)[part] if part >= 0 else None
     box = (found.left, found.top, found.right, found.bottom) if found else None

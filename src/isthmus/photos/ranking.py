@@ -88,14 +88,29 @@ class ByWords:
         if self.closer is None or self.closer_photos is None:
             return best
         # Among so many of the nearest regions there are k photos, if there are so many at all.
-        rows, scores = self.closer.best(k * REGIONS)
-        parts = rows - first_row(self.closer_photos, rows)
-        both = best.then(Best(self.closer_photos[rows], scores, parts, rows))
+        return self._with_regions(best, *self.closer.best(k * REGIONS)).at(slice(k))
+
+    def of(self, photos: NDArray[np.int64]) -> Best:
+        """Those of these photos that have a vector."""
+        rows = np.flatnonzero(np.isin(self.photos, photos))
+        best = Best(self.photos[rows], self.whole.exact(rows), np.full(len(rows), -1), rows)
+        if self.closer is None or self.closer_photos is None:
+            return self._with_regions(best, np.empty(0, np.int64), np.empty(0, np.float32))
+        rows = np.flatnonzero(np.isin(self.closer_photos, photos))
+        return self._with_regions(best, rows, self.closer.exact(rows))
+
+    def _with_regions(self, best: Best, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> Best:
+        """Each photo once, by its whole or the nearest of these regions, best first."""
+        both = best
+        if len(rows):
+            assert self.closer_photos is not None
+            parts = rows - first_row(self.closer_photos, rows)
+            both = best.then(Best(self.closer_photos[rows], scores, parts, rows))
         assert both.scores is not None
         assert both.parts is not None
         order = np.lexsort((both.parts, both.photos, -both.scores))
         _, at = np.unique(both.photos[order], return_index=True)
-        return both.at(order[np.sort(at)[:k]])
+        return both.at(order[np.sort(at)])
 
     def sure(self, background: "Background") -> Best:
         """Those that surely show the words, in this order."""

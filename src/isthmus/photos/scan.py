@@ -54,12 +54,15 @@ class Scan:
         with torch_threads(THREADS):
             least = torch.topk(self.rough, k).values[-1].item() - 2 * self.slack
             candidates = torch.nonzero(self.rough >= least).flatten().numpy()
-        scores = np.concatenate(
-            # In parts: where all photos look alike to the query, every row is a candidate.
-            [self.rows[part].astype(np.float32) @ self.query for part in np.split(candidates, _cuts(len(candidates)))]
-        )
+        scores = self.exact(candidates)
         order = np.lexsort((candidates, -scores))[:k]
         return candidates[order], scores[order]
+
+    def exact(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """[n]: the scores in fp32 of these rows."""
+        # In parts: where all photos look alike to the query, every row is asked for.
+        parts = np.split(rows, _cuts(len(rows)))
+        return np.concatenate([self.rows[part].astype(np.float32) @ self.query for part in parts])
 
 
 def _cuts(n: int) -> list[int]:

@@ -5,8 +5,11 @@ says where copies of it lie, `vectors` holds what a model made of it. A rename o
 Whatever is learned about a picture later (time, place, text in it, names) refers to `photos.id` in the same way.
 """
 
+import json
 import re
 import sqlite3
+
+from isthmus.photos.said import folded
 
 APPLICATION_ID = 0x69737468
 """PRAGMA application_id, "isth": any other SQLite file is refused rather than written to."""
@@ -224,6 +227,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # One row: of which vectors and examples that was made.
         "CREATE TABLE named_of (state TEXT NOT NULL)",
     ),
+    (
+        # Title, caption and keywords in folded words (`said.folded`), to be searched.
+        "ALTER TABLE facts ADD COLUMN said TEXT NOT NULL DEFAULT ''",
+        """UPDATE facts SET said = folded(title, caption, (SELECT json_group_array(t.value) FROM tags t
+            WHERE t.file = facts.file AND t.kind = 'keyword'))""",
+        """CREATE VIRTUAL TABLE said_words USING fts5 (said, content = 'facts', content_rowid = 'file',
+            tokenize = 'porter ascii')""",
+        "INSERT INTO said_words (said_words) VALUES ('rebuild')",
+        """CREATE TRIGGER said_added AFTER INSERT ON facts BEGIN
+            INSERT INTO said_words (rowid, said) VALUES (NEW.file, NEW.said); END""",
+        """CREATE TRIGGER said_removed AFTER DELETE ON facts BEGIN
+            INSERT INTO said_words (said_words, rowid, said) VALUES ('delete', OLD.file, OLD.said); END""",
+    ),
 )
 """Migration i leads from version i to i + 1 (PRAGMA user_version). Never edited once released, only added to."""
 
@@ -237,6 +253,7 @@ def tables(version: int) -> set[str]:
 def migrate(database: sqlite3.Connection, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
     """Bring a library to the newest version, each step in one transaction: a kill leaves the old or the new."""
     version = database.execute("PRAGMA user_version").fetchone()[0]
+    database.create_function("folded", 3, lambda title, caption, words: folded(title, caption, json.loads(words)))
     for step in range(version, len(migrations)):
         database.execute("BEGIN IMMEDIATE")
         try:

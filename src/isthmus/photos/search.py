@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.errors import InputError
-from isthmus.photos.blend import Like, vector_of
+from isthmus.photos.blend import Like, terms, vector_of
 from isthmus.photos.derived import Kept
 from isthmus.photos.facts import Facts, Mask, load_facts
 from isthmus.photos.filter import CONDITIONS, fitting
@@ -26,6 +26,7 @@ from isthmus.photos.matrix import Matrix, load_matrix
 from isthmus.photos.query import Camera, Name, Query, Vocabulary, parse, without
 from isthmus.photos.query.fold import is_han
 from isthmus.photos.ranking import Best, ByTime, ByWords, HeadFirst, Ranking
+from isthmus.photos.said import saying
 from isthmus.photos.store import Library, Model
 from isthmus.photos.sure import Background, load_background
 
@@ -163,7 +164,7 @@ class Searcher:
             photos, count, total = look.facts.photos[fits], int(fits.sum()), len(look.facts)
         without = _relaxed(query, look) if look and not count else ()
         for denied in query.negative:
-            photos = np.setdiff1d(photos, self._sure(self._in_its_language(denied)[0], photos).photos)
+            photos = np.setdiff1d(photos, self._meant(*self._in_its_language(denied), photos))
         if not shown:
             assert look is not None
             fits = np.isin(look.facts.photos, photos)
@@ -173,7 +174,7 @@ class Searcher:
         if nearest is None:
             return Ranking(query, ByTime(np.empty(0, np.int64)), len(photos), total, without, glossed, 0)
         # Words are held against other words; a picture has none to be held against.
-        head = nearest.first(0) if like else nearest.sure(self._background())
+        head = nearest.first(0) if like else self._head(nearest, query.vector_text, glossed, photos)
         sure = len(head.photos)
         if look and query.order != "relevance":
             # Of what is sure, and where nothing is, of the nearest.
@@ -222,10 +223,20 @@ class Searcher:
             return glossed.text, glossed
         return words, None
 
-    def _sure(self, words: str, photos: NDArray[np.int64]) -> Best:
-        """Those of the photos that surely show the words."""
+    def _meant(self, words: str, glossed: Gloss | None, photos: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of the photos that are sure, for `words`."""
         nearest = self._nearest(words, photos) if words else None
-        return Best(np.empty(0, np.int64)) if nearest is None else nearest.sure(self._background())
+        if nearest is None:
+            return np.empty(0, np.int64)
+        return self._head(nearest, words, glossed, photos).photos
+
+    def _head(self, nearest: ByWords, words: str, glossed: Gloss | None, photos: NDArray[np.int64]) -> Best:
+        """What is sure: first the photos whose files say the words, then those that surely show them."""
+        shown = nearest.sure(self._background())
+        if len(terms(words)) > 1:  # no file says a sum
+            return shown
+        said = nearest.of(np.intersect1d(saying(self.library, words, glossed), photos))
+        return said.then(shown.at(~np.isin(shown.photos, said.photos)))
 
     def _nearest(self, words: str, photos: NDArray[np.int64], like: Sequence[Like] = ()) -> ByWords | None:
         """These photos by their nearness to words and pictures; None where the library has no vectors."""

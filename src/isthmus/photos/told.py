@@ -13,6 +13,7 @@ from isthmus.photos.facts import bits
 from isthmus.photos.metadata import Metadata, Region, metadata_of, sidecars_for
 from isthmus.photos.metadata.blocks import MAX_PACKET
 from isthmus.photos.query.nearest import nearest
+from isthmus.photos.said import folded
 
 VERSION = 1
 """Of the reading. Raise it where more or better is read: files are then read again, not embedded again."""
@@ -73,10 +74,13 @@ def write(database: sqlite3.Connection, file: int, told: Told) -> None:
         "kinds": bits(said.kinds),
         "live_id": said.live_id,
         "problems": "\n".join(said.problems),
+        "said": folded(said.title, said.caption, said.keywords),
     }
     names = ", ".join(f'"{name}"' for name in values)
     places = ", ".join(f":{name}" for name in values)
-    database.execute(f"INSERT OR REPLACE INTO facts ({names}) VALUES ({places})", values)
+    # Not by REPLACE, which goes past the trigger that takes the old words out of the index.
+    database.execute("DELETE FROM facts WHERE file = ?", (file,))
+    database.execute(f"INSERT INTO facts ({names}) VALUES ({places})", values)
     database.execute("DELETE FROM tags WHERE file = ?", (file,))
     boxes: dict[str, Region] = {region.name: region for region in said.regions}
     tags: list[tuple[object, ...]] = [(file, "keyword", word, None, None, None, None) for word in said.keywords]

@@ -135,7 +135,7 @@ def briefs(library: Library, photos: Sequence[int]) -> list[BriefAnswer]:
                 photo=photo,
                 name=shown(os.path.basename(first)),  # noqa: PTH119 - bytes
                 path=shown(first),
-                taken=load_facts(library, photo).told_time(photo),
+                taken=load_facts(library, [photo]).told_time(photo),
                 there=bool(there),
             )
         )
