@@ -132,6 +132,9 @@ def step_back(database: "sqlite3.Connection", version: int) -> None:
     migrate(older, MIGRATIONS[:version])
     names = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY sql NOT LIKE 'CREATE VIRTUAL%'"
     kept = {name for (name,) in older.execute(names)}
+    triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    for (name,) in set(database.execute(triggers)) - set(older.execute(triggers)):
+        database.execute(f"DROP TRIGGER {name}")
     for (name,) in database.execute(names).fetchall():
         # A virtual table takes those it is made of with it.
         if name not in kept and (name,) in database.execute(names).fetchall():

@@ -1,5 +1,6 @@
 """What files say of their photos, in words, is evidence for a search."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from isthmus.photos.gloss import Gloss
 from isthmus.photos.index import index
 from isthmus.photos.said import saying
+from isthmus.photos.schema import MIGRATIONS
 from isthmus.photos.search import search
 from isthmus.photos.store import Library
 
-from .fakes import ColourEmbedder, paint
+from .fakes import ColourEmbedder, paint, step_back
 from .metadata import samples
 
 
@@ -110,17 +112,10 @@ def test_what_is_said_is_sure_and_comes_first_and_is_left_out_where_denied(
 def test_an_older_library_learns_it_without_reading_files(
     tmp_path: Path, photos: Path, embedder: ColourEmbedder
 ) -> None:
-    import sqlite3
-
     with Library.write(tmp_path / "lib") as store:
         index(store, [photos], embedder, quiet=True)
     database = sqlite3.connect(tmp_path / "lib/library.sqlite")
-    for statement in (
-        "DROP TRIGGER said_added", "DROP TRIGGER said_removed", "DROP TABLE said_words",
-        "ALTER TABLE facts DROP COLUMN said", "PRAGMA user_version = 6",
-    ):  # fmt: skip
-        database.execute(statement)
-    database.commit()
+    step_back(database, next(at for at, step in enumerate(MIGRATIONS) if any("said_words" in made for made in step)))
     database.close()
     for path in photos.iterdir():
         path.unlink()
