@@ -58,9 +58,7 @@ def teach(
     All or nothing. Raises InputError for a name without a right example, a picture that cannot be read, or where the
     library was not indexed with this model; PictureError, CorruptLibrary.
     """
-    name = " ".join(name.split())
-    if not 0 < len(name) <= LONGEST:
-        raise InputError(f"{name or 'nothing'!r} is no name", todo=f"give 1 to {LONGEST} characters")
+    name = _proper(name)
     model = library.model(embedder.fingerprint)
     if model is None or not model.generation:
         raise InputError("no photos are indexed yet", todo="index some with: isthmus photos index FOLDER")
@@ -102,9 +100,7 @@ def names(library: Library) -> list[Named]:
 
 def rename(library: Library, name: str, new: str) -> None:
     """Raises InputError where there is no such name, or the new one is taken."""
-    new = " ".join(new.split())
-    if not 0 < len(new) <= LONGEST:
-        raise InputError(f"{new or 'nothing'!r} is no name", todo=f"give 1 to {LONGEST} characters")
+    new = _proper(new)
     id = _id(library, name)
     if any(other != id for (other,) in library.query("SELECT id FROM names WHERE name = ?", (new,))):
         raise InputError(f"{new} is a name already", todo="forget one of the two first")
@@ -187,9 +183,7 @@ def _complete(library: Library, embedder: "Embedder", model: Model) -> None:
 def _state(library: Library, model: Model) -> str:
     """Of all that is found depends on."""
     examples = library.query("SELECT id, name, wrong FROM examples ORDER BY id")
-    now = library.model(model.fingerprint)
-    assert now is not None
-    return hashlib.sha256(repr((now.fingerprint, now.generation, now.closer, examples)).encode()).hexdigest()
+    return hashlib.sha256(repr((model.fingerprint, model.generation, model.closer, examples)).encode()).hexdigest()
 
 
 def _found(library: Library, model: Model) -> list[tuple[int, int, float, int]]:
@@ -243,6 +237,14 @@ def _examples(library: Library, model: Model, name: int, wrong: bool) -> list[ND
             raise damaged(library.path, f"the vectors of example {id} do not match their checksum")
         found.append(np.frombuffer(blob, "<f2").reshape(-1, model.dim))
     return found
+
+
+def _proper(name: str) -> str:
+    """Single spaces. Raises InputError."""
+    name = " ".join(name.split())
+    if not 0 < len(name) <= LONGEST:
+        raise InputError(f"{name or 'nothing'!r} is no name", todo=f"give 1 to {LONGEST} characters")
+    return name
 
 
 def _id(library: Library, name: str) -> int:

@@ -101,7 +101,7 @@ def shows(
     is nearer to it than to the right ones is not taken."""
     centre = prototype(space, examples)
     direction = space.even @ centre
-    product = rows @ direction if rows.dtype == np.float32 else _product(rows, direction)
+    product = _product(rows, direction)
     product -= float(space.mean @ direction)
     some = np.argpartition(-product, CANDIDATES)[:CANDIDATES] if len(rows) > CANDIDATES else np.arange(len(rows))
     units = space.unit(rows[some])

@@ -17,6 +17,7 @@ from isthmus.images.views import Box
 from isthmus.photos.matrix import Matrix, load_matrix
 from isthmus.photos.prints import apart, words
 from isthmus.photos.regions import part_of
+from isthmus.photos.scan import Scan
 from isthmus.photos.source import NotThere, Source
 from isthmus.photos.store import Library, Model
 
@@ -120,8 +121,9 @@ def _look_again(
         again, by_part = embedder.images([embedder.fit(picture), embedder.fit(part)]).float().cpu().numpy()
         kept = matrix.vectors[rows[photo]].astype(np.float32)
         least = min(least, float(again @ kept))
-        scores = matrix.vectors.astype(np.float32) @ by_part
-        found += photo == (first := int(matrix.photos[scores.argmax()])) or _look_alike(library, photo, first)
+        nearest, _ = Scan.of(matrix.vectors, by_part).best(1)
+        first = int(matrix.photos[nearest[0]])
+        found += photo == first or _look_alike(library, photo, first)
         count += 1
     return count, least, found / count if count else 1.0
 

@@ -123,7 +123,7 @@ def read_there(library: Library, photo: int, chip: Chip) -> tuple[Line, ...]:
 
 def briefs(library: Library, photos: Sequence[int]) -> list[BriefAnswer]:
     """In the order asked for; a photo that is not there any more is left out."""
-    found = []
+    facts, found = load_facts(library, photos), []
     for photo in photos:
         files = files_of(library, photo)
         if not files:
@@ -135,7 +135,7 @@ def briefs(library: Library, photos: Sequence[int]) -> list[BriefAnswer]:
                 photo=photo,
                 name=shown(os.path.basename(first)),  # noqa: PTH119 - bytes
                 path=shown(first),
-                taken=load_facts(library, [photo]).told_time(photo),
+                taken=facts.told_time(photo),
                 there=bool(there),
             )
         )
