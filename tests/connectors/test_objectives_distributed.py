@@ -10,6 +10,7 @@ import torch
 
 from .ranks import LENGTHS, PARTS, PATCHES, SPLITS, joint_batch, measure, stage
 
+pytestmark = pytest.mark.xdist_group("objectives of ranks")  # the ranks are started once
 EXACT = {"rtol": 0, "atol": 1e-12}
 
 

@@ -10,6 +10,7 @@ import torch
 
 from .ranks import LOSSES, PAIRS, SPLITS, WIDTH, Model, joint_batch
 
+pytestmark = pytest.mark.xdist_group("losses of ranks")  # the ranks are started once
 EXACT = {"rtol": 0, "atol": 1e-12}
 
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from isthmus.labs import (
     question,
     run,
     scarce,
+    search,
     stages,
 )
 from isthmus.labs.work import one_thread
@@ -43,6 +45,7 @@ from .test_objectives import TINY as TINY_OBJECTIVES
 from .test_patches import TINY as TINY_PATCHES
 from .test_question import TINY as TINY_QUESTION
 from .test_scarce import TINY as TINY_SCARCE
+from .test_search import TINY as TINY_SEARCH
 from .test_stages import TINY as TINY_STAGES
 from .test_stages import tiny_stages
 
@@ -62,7 +65,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(distill, "Settings", lambda: TINY_DISTILL)
     tiny_teacher(monkeypatch)
     monkeypatch.setattr(forgetting, "Settings", lambda: TINY_FORGETTING)
-    monkeypatch.setattr(scarce, "Settings", lambda: TINY_SCARCE)
+    monkeypatch.setattr(scarce, "Settings", lambda: replace(TINY_SCARCE, pairs=(10,)))
+    monkeypatch.setattr(search, "Settings", lambda: TINY_SEARCH)
     tiny_clothes(tmp_path, monkeypatch)
     tiny_start(monkeypatch, tmp_path / "cache")
     monkeypatch.setattr(stages, "Settings", lambda: TINY_STAGES)

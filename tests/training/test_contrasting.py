@@ -23,6 +23,7 @@ from .pairs_toy import ALL, CAPTIONS, KINDS, NO_HEADS, Joint, train_all
 from .test_loop import run
 from .toy import losses
 
+pytestmark = pytest.mark.xdist_group("contrasting")  # the ranks are started once
 STEPS = 20
 
 

@@ -13,6 +13,8 @@ from .conversing import STEPS, learn
 from .test_loop import run
 from .toy import losses
 
+pytestmark = pytest.mark.xdist_group("conversing")  # the ranks are started once
+
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:

@@ -36,6 +36,7 @@ QUESTION = Lab("question", "queries that see the question fetch what it asks")
 STAGES = Lab("stages", "align first, then instruct: two stages are better than one, and LoRA in the second is enough")
 FORGETTING = Lab("forgetting", "full fine-tuning forgets, frozen parts cannot")
 SCARCE = Lab("scarce", "with few pairs: freeze, train connector and LoRA; all of it, or from scratch, does worse")
+SEARCH = Lab("search", "ten thousand photos are searched in milliseconds; approximate indexes cost little accuracy")
 DISTILL = Lab(
     "distill",
     "a small student, taught by a teacher's answers on unlabelled pictures, comes close to it at a fraction of the "
@@ -54,6 +55,7 @@ LABS = (
     FORGETTING,
     SCARCE,
     DISTILL,
+    SEARCH,
 )
 
 
@@ -68,7 +70,7 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
         raise InputError(f"there is no lab {name!r}", todo=f"the labs are {', '.join(lab.name for lab in LABS)}")
     if seeds < FEWEST_SEEDS:
         raise InputError(f"{seeds} seeds are too few for an interval", todo=f"take at least {FEWEST_SEEDS}")
-    _require_packages()
+    _require_packages(*(("faiss",) if name == SEARCH.name else ()))
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -88,8 +90,8 @@ def run(name: str, out: Path, *, seeds: int, quiet: bool = False) -> "Result":
     return result
 
 
-def _require_packages() -> None:
-    for package in ("matplotlib", "sklearn"):
+def _require_packages(*more: str) -> None:
+    for package in ("matplotlib", "sklearn", *more):
         try:
             importlib.import_module(package)
         except ImportError as error:
