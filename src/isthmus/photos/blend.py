@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.errors import InputError, IsthmusError
-from isthmus.photos.pointed import Pointed
+from isthmus.photos.pointed import Shown
 
 if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
@@ -35,7 +35,7 @@ class Term:
 class Like:
     """A picture, or a part of it, that is to be looked like; with a negative weight, to be unlike."""
 
-    picture: Pointed
+    picture: Shown
     weight: float = 1.0
 
 
@@ -69,7 +69,7 @@ def vector_of(embedder: "Embedder", words: str, like: Sequence[Like] = ()) -> ND
         total += weights @ embedder.texts([part.words for part in parts]).detach().float().cpu().numpy()
     if like:
         weights = np.array([each.weight for each in like], np.float32)
-        views = [embedder.fit(each.picture.open()) for each in like]
+        views = [embedder.fit(each.picture.open_with_hash()[0]) for each in like]
         total += weights @ embedder.images(views).detach().float().cpu().numpy()
     length = float(np.linalg.norm(total))
     if not np.isfinite(length) or length < 1e-6:

@@ -21,7 +21,7 @@ from isthmus.errors import InputError
 from isthmus.images.views import Picture
 from isthmus.photos.database import damaged
 from isthmus.photos.matrix import Matrix, load_matrix
-from isthmus.photos.pointed import Pointed
+from isthmus.photos.pointed import Shown
 from isthmus.photos.recognise import Space, shows
 from isthmus.photos.regions import boxes, first_row, part_of
 from isthmus.photos.store import Library, Model
@@ -49,8 +49,8 @@ def teach(
     library: Library,
     embedder: "Embedder",
     name: str,
-    right: Sequence[Pointed],
-    wrong: Sequence[Pointed] = (),
+    right: Sequence[Shown],
+    wrong: Sequence[Shown] = (),
 ) -> Named:
     """Add examples to a name, new or known; what is `wrong` looks like it and is not. An example that was given before
     counts as it is given now.
@@ -143,7 +143,7 @@ class _Looked:
     blob: tuple[bytes, int]
 
 
-def _look(library: Library, embedder: "Embedder", given: Pointed, *, wrong: bool) -> _Looked:
+def _look(library: Library, embedder: "Embedder", given: Shown, *, wrong: bool) -> _Looked:
     picture, digest = given.open_with_hash()
     photo = library.query("SELECT id FROM photos WHERE hash = ?", (digest,))
     image = picture.image.convert("RGB")

@@ -1,14 +1,30 @@
-"""A picture in a file, and where in it to look: "a.jpg" or "a.jpg@left,top,right,bottom"."""
+"""A picture and where in it to look: a file, "a.jpg" or "a.jpg@left,top,right,bottom", or a photo of the library."""
 
 import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from isthmus.errors import InputError
 from isthmus.images.open import open_picture
 from isthmus.images.views import Box, Picture
 from isthmus.photos.regions import part_of
+from isthmus.photos.source import NotThere, Source
+
+if TYPE_CHECKING:
+    from isthmus.photos.store import Library
+
+
+class Shown(Protocol):
+    """`box`: the part that is meant; None for all of the picture."""
+
+    @property
+    def box(self) -> Box | None: ...
+
+    def open_with_hash(self) -> tuple[Picture, bytes]:
+        """The picture, or the part that is pointed at, and the SHA-256 of the whole file. Raises InputError,
+        PictureError."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +48,7 @@ class Pointed:
             raise InputError(f"{box} is no box", why="it has no inside", todo="give pixels: left,top,right,bottom")
         return cls(Path(path), Box(left, top, right, bottom))
 
-    def open(self) -> Picture:
-        """The picture, or the part that is pointed at. Raises InputError, PictureError."""
-        return self.open_with_hash()[0]
-
     def open_with_hash(self) -> tuple[Picture, bytes]:
-        """And the SHA-256 of the whole file. Raises InputError, PictureError."""
         try:
             data = self.path.read_bytes()
         except OSError as error:
@@ -51,3 +62,28 @@ class Pointed:
                 raise InputError(f"the box lies outside of {self.path}", why=why, todo="check it")
             picture = part_of(picture, Box(box.left, box.top, min(box.right, width), min(box.bottom, height)))
         return picture, hashlib.sha256(data).digest()
+
+
+@dataclass(frozen=True)
+class PhotoPart:
+    """A photo of the library, from whichever of its files is there. `box`: in shares of its sides, 0 to 1."""
+
+    library: "Library"
+    photo: int
+    box: Box | None = None
+
+    def open_with_hash(self) -> tuple[Picture, bytes]:
+        rows = self.library.query("SELECT hash FROM photos WHERE id = ?", (self.photo,))
+        if not rows:
+            raise InputError(f"there is no photo {self.photo}", todo="search again")
+        try:
+            picture = Source(self.library).picture(self.photo, None)
+        except NotThere as error:
+            raise InputError(
+                f"photo {self.photo} cannot be read now", why=error.reason, todo="check the drive it is on"
+            ) from None
+        if self.box is not None:
+            width, height = picture.width, picture.height
+            box = self.box
+            picture = part_of(picture, Box(box.left * width, box.top * height, box.right * width, box.bottom * height))
+        return picture, rows[0][0]

@@ -94,6 +94,15 @@ class PersonAnswer(BaseModel):
     box: Box | None
 
 
+class NamedAnswer(BaseModel):
+    """What a name was given to, in this photo. `box`: the part that shows it, where that is known; `example`: this was
+    said, not found."""
+
+    name: str
+    box: Box | None
+    example: bool
+
+
 class PlaceAnswer(BaseModel):
     latitude: float
     longitude: float
@@ -135,6 +144,7 @@ class PhotoAnswer(BaseModel):
     caption: str
     keywords: list[str]
     people: list[PersonAnswer]
+    named: list[NamedAnswer]
     kinds: list[str]
     files: list[FileAnswer]
     matches: list[MatchAnswer]
@@ -152,6 +162,20 @@ class BriefAnswer(BaseModel):
 
 class BriefsAnswer(BaseModel):
     photos: list[BriefAnswer]
+
+
+class NameAnswer(BaseModel):
+    """A person, pet or thing. `examples` show it, `wrong` ones do not; it was found in `photos`, the examples among
+    them."""
+
+    name: str
+    examples: int
+    wrong: int
+    photos: int
+
+
+class NamesAnswer(BaseModel):
+    names: list[NameAnswer]
 
 
 class PeriodAnswer(BaseModel):

@@ -12,13 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.exceptions import HTTPException
 
 from isthmus import __version__
-from isthmus.errors import CorruptLibrary, InputError, IsthmusError, PictureError
+from isthmus.errors import CorruptLibrary, InputError, InUse, IsthmusError, PictureError
 from isthmus.photos import paths
+from isthmus.photos.naming import LONGEST as LONGEST_NAME
+from isthmus.photos.pointed import PhotoPart
 from isthmus.photos.report import count_photos
 from isthmus.photos.serve.answers import (
     BriefsAnswer,
     MapAnswer,
     ModelAnswer,
+    NameAnswer,
+    NamesAnswer,
     PhotoAnswer,
     Problem,
     ProblemAnswer,
@@ -27,7 +31,8 @@ from isthmus.photos.serve.answers import (
     StatusAnswer,
     TimelineAnswer,
 )
-from isthmus.photos.serve.asked import AREA, Asked, bounds, read
+from isthmus.photos.serve.asked import AREA, PART, Asked, bounds, read
+from isthmus.photos.serve.asked import part as asked_part
 from isthmus.photos.serve.clusters import clusters
 from isthmus.photos.serve.describe import answered
 from isthmus.photos.serve.details import briefs, photo_answer
@@ -41,6 +46,9 @@ from isthmus.photos.serve.timeline import timeline
 from isthmus.photos.serve.told_paths import shown
 from isthmus.photos.walk import NOT_A_FILE, SIDECAR
 
+EXAMPLES = 24
+"""Of a name, at once."""
+
 BRIEFS = 200
 """Photos whose tiles are described at once."""
 
@@ -49,6 +57,10 @@ HIGHEST = 2**63 - 1
 
 PhotoId = Annotated[int, Path(ge=1, le=HIGHEST, description="The photo's number in the library.")]
 Limit = Annotated[int | None, Query(ge=1, le=10_000_000, description="At most so many photos. Default: all.")]
+
+Part = Annotated[
+    str | None, Query(pattern=PART, description="left,top,right,bottom in shares of the photo's sides, 0 to 1.")
+]
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": ProblemAnswer, "description": why}
@@ -60,6 +72,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         500: "The library is damaged, or this is a mistake of ours.",
         503: "The model is being loaded; ask again.",
     }.items()
+}
+BUSY: dict[int | str, dict[str, Any]] = {
+    409: {"model": ProblemAnswer, "description": "Another process writes the library, say one that indexes."}
 }
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ProblemAnswer, "description": "There is no such photo."}}
 
@@ -97,6 +112,32 @@ class ListAsked(PhotosAsked):
 
 class SessionAsked(BaseModel):
     token: str = Field(max_length=100)
+
+
+class ExampleAsked(BaseModel):
+    """A photo, or a part of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    photo: int = Field(ge=1, le=HIGHEST)
+    part: str | None = Field(None, pattern=PART, description="left,top,right,bottom in shares of its sides, 0 to 1.")
+
+
+class NameAsked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=LONGEST_NAME)
+
+
+class TeachAsked(NameAsked):
+    """`right` ones show it; in `wrong` ones it was found and is not."""
+
+    right: list[ExampleAsked] = Field([], max_length=EXAMPLES)
+    wrong: list[ExampleAsked] = Field([], max_length=EXAMPLES)
+
+
+class RenameAsked(NameAsked):
+    new: str = Field(max_length=LONGEST_NAME)
 
 
 def make_app(engine: Engine, secret: Secret, port: int, *, exposed: bool = False) -> Guard:
@@ -171,9 +212,9 @@ def make_api(engine: Engine, secret: Secret, port: int) -> FastAPI:
         return found
 
     @app.get("/api/photos/{photo}/similar", tags=["photos"], responses=NOT_FOUND)
-    def similar(photo: PhotoId, limit: Limit = None) -> SearchAnswer:
-        """All photos by their likeness to this one."""
-        found = engine.alike(photo)
+    def similar(photo: PhotoId, limit: Limit = None, part: Part = None) -> SearchAnswer:
+        """All photos by their likeness to this one, or to a part of it."""
+        found = engine.alike(photo, None if part is None else asked_part(part))
         if found is None:
             raise _no_photo(photo)
         return _json(answered(engine, found, "relevance", version, limit))
@@ -238,6 +279,32 @@ def make_api(engine: Engine, secret: Secret, port: int) -> FastAPI:
         headers = {"Content-Disposition": f'attachment; filename="photos.{asked.format}"'}
         return Response(make(engine.library, asked.numbers(MOST)), media_type=media, headers=headers)
 
+    @app.get("/api/names", tags=["names"])
+    def names() -> NamesAnswer:
+        """What is named, and in how many photos it was found."""
+        return NamesAnswer(names=[NameAnswer(**vars(each)) for each in engine.names()])
+
+    @app.post("/api/names", tags=["names"], responses=BUSY)
+    def teach(asked: TeachAsked) -> NameAnswer:
+        """Give examples of a person, a pet or a thing, new or known; all photos are looked through."""
+        right, wrong = (
+            [PhotoPart(engine.library, each.photo, asked_part(each.part) if each.part else None) for each in some]
+            for some in (asked.right, asked.wrong)
+        )
+        return NameAnswer(**vars(engine.teach(asked.name, right, wrong)))
+
+    @app.post("/api/names/rename", tags=["names"], responses=BUSY)
+    def rename(asked: RenameAsked) -> NamesAnswer:
+        """Call it otherwise from now on."""
+        engine.rename(asked.name, asked.new)
+        return names()
+
+    @app.post("/api/names/forget", tags=["names"], responses=BUSY)
+    def forget(asked: NameAsked) -> NamesAnswer:
+        """Forget a name and its examples."""
+        engine.forget(asked.name)
+        return names()
+
     @app.get("/api/status", tags=["photos"])
     def status() -> StatusAnswer:
         """What is indexed, and whether the model is there."""
@@ -284,7 +351,7 @@ def _no_photo(photo: int) -> HTTPException:
     return HTTPException(404, f"there is no photo {photo}")
 
 
-CODES = {400: "bad_request", 401: "no_session", 403: "forbidden", 404: "not_found", 405: "wrong_method",
+CODES = {400: "bad_request", 401: "no_session", 403: "forbidden", 404: "not_found", 405: "wrong_method", 409: "in_use",
          422: "bad_parameter", 500: "mistake", 503: "not_ready"}  # fmt: skip
 
 
@@ -312,6 +379,8 @@ def _answer_problems(app: FastAPI) -> None:
         match error:
             case ModelNotReady():
                 return _problem(503, error.what, error.why, error.todo, {"Retry-After": "1"})
+            case InUse():
+                return _problem(409, error.what, error.why, error.todo)
             case PictureError():
                 return _problem(404, "the photo's file cannot be shown", error.reason, error.todo)
             case CorruptLibrary():

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from isthmus.errors import InputError
+from isthmus.images.views import Box
 from isthmus.photos.facts import MONTH, YEAR, Facts, Mask
 from isthmus.photos.query import Query, as_words, inverted, with_alternative, without
 from isthmus.photos.query.explain import label_of
@@ -20,6 +21,9 @@ EDIT = r"^(?:(?:remove|invert|words):\d{1,3}|other:\d{1,3}:\d{1,3}|say:\d{1,3}:[
 PERIOD = r"^(?:\d{4}(?:-(?:0[1-9]|1[0-2]))?|unknown)$"
 NUMBER = r"-?\d{1,3}(?:\.\d{1,9})?"
 AREA = rf"^{NUMBER},{NUMBER},{NUMBER},{NUMBER}$"
+
+SHARE = r"(?:0(?:\.\d{1,9})?|1(?:\.0{1,9})?|\.\d{1,9})"
+PART = rf"^{SHARE},{SHARE},{SHARE},{SHARE}$"
 
 Edit = Annotated[str, Field(pattern=EDIT)]
 
@@ -102,6 +106,14 @@ def bounds(area: str) -> tuple[float, float, float, float]:
     if not (-90 <= south <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180):
         raise InputError(f"{area} is no area", why="south,west,north,east in degrees", todo="give 40,-5,45,5, say")
     return south, west, north, east
+
+
+def part(said: str) -> Box:
+    """ "left,top,right,bottom" in shares of a photo's sides. Raises InputError."""
+    left, top, right, bottom = (float(number) for number in said.split(","))
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise InputError(f"{said} is no part of a photo", why="it has no inside", todo="give left,top,right,bottom")
+    return Box(left, top, right, bottom)
 
 
 def within(facts: Facts, area: tuple[float, float, float, float]) -> Mask:

@@ -3,13 +3,9 @@
 import numpy as np
 
 from isthmus.photos.query.model import Order
-from isthmus.photos.regions import boxes
-from isthmus.photos.serve.answers import Box, ChipAnswer, GlossAnswer, QueryAnswer, SearchAnswer, UnsureAnswer
+from isthmus.photos.serve.answers import ChipAnswer, GlossAnswer, QueryAnswer, SearchAnswer, UnsureAnswer
 from isthmus.photos.serve.engine import Engine, Results
-
-BOXES = [
-    Box(x=box.left, y=box.top, w=box.right - box.left, h=box.bottom - box.top) for box in boxes(1, 1)
-]  # fmt: skip
+from isthmus.photos.serve.parts import BOXES
 
 
 def described(found: Results, order: Order | None) -> QueryAnswer:

@@ -16,11 +16,13 @@ from isthmus.photos.serve.answers import (
     FileAnswer,
     Language,
     MatchAnswer,
+    NamedAnswer,
     PersonAnswer,
     PhotoAnswer,
     PlaceAnswer,
 )
 from isthmus.photos.serve.originals import files_of
+from isthmus.photos.serve.parts import BOXES
 from isthmus.photos.serve.told_paths import raw, shown
 from isthmus.photos.store import Library
 from isthmus.photos.text.find import matches
@@ -75,6 +77,7 @@ def photo_answer(library: Library, photo: int, query: Query, language: Language)
         caption=next((row[13] for row in rows if row[13]), ""),
         keywords=list(dict.fromkeys(value for kind, value, *_ in tags if kind == "keyword")),
         people=list(people.values()),
+        named=named_in(library, photo),
         kinds=[kind for at, kind in enumerate(KINDS) if rows and rows[0][14] >> at & 1],
         files=[
             FileAnswer(path=shown(file.path), raw=raw(file.path), bytes=file.size, there=file.there) for file in files
@@ -90,6 +93,19 @@ def photo_answer(library: Library, photo: int, query: Query, language: Language)
     return answer.model_copy(update={"matches": found})
 
 
+def named_in(library: Library, photo: int) -> list[NamedAnswer]:
+    rows = library.query(
+        """SELECT n.name, m.part,
+            EXISTS (SELECT 1 FROM examples e WHERE e.name = n.id AND e.photo = m.photo AND NOT e.wrong)
+        FROM named m JOIN names n ON n.id = m.name WHERE m.photo = ? ORDER BY n.name""",
+        (photo,),
+    )
+    return [
+        NamedAnswer(name=name, box=BOXES[part] if part >= 0 else None, example=bool(example))
+        for name, part, example in rows
+    ]
+
+
 def reason(chip: Chip, photo: PhotoAnswer, code: str) -> str:
     """What is known of the photo that satisfies the chip; "" where the chip is no condition, or a denied one."""
     if chip.negative:
@@ -101,7 +117,8 @@ def reason(chip: Chip, photo: PhotoAnswer, code: str) -> str:
             return (photo.place.name if photo.place else "") or code
         case Names(any_of):
             wanted = {name.lower() for name in any_of}
-            return ", ".join(person.name for person in photo.people if person.name.lower() in wanted)
+            there = dict.fromkeys([each.name for each in photo.people] + [each.name for each in photo.named])
+            return ", ".join(name for name in there if name.lower() in wanted)
         case Camera():
             return photo.camera
         case Kind():

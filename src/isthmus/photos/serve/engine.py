@@ -1,7 +1,7 @@
 """What all requests share: the library, its searcher, the model that is still on its way, and the latest results."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.errors import InputError, IsthmusError
+from isthmus.images.views import Box
+from isthmus.photos import naming
+from isthmus.photos.blend import Like
 from isthmus.photos.gloss import Gloss
+from isthmus.photos.naming import Named
+from isthmus.photos.pointed import PhotoPart
 from isthmus.photos.query import Chip, Query
 from isthmus.photos.query.model import Order, Sort
 from isthmus.photos.ranking import Best
@@ -74,7 +79,7 @@ class Engine:
         self._loaded = Event()
         self._failure: IsthmusError | None = None
         self._latest: OrderedDict[object, Results] = OrderedDict()
-        self._turn = Lock()
+        self._turn, self._writing = Lock(), Lock()
 
     def start(self) -> None:
         """Load the model beside all else: what has no words does not wait for it."""
@@ -115,13 +120,42 @@ class Engine:
                 self._latest.popitem(last=False)
         return found
 
-    def alike(self, photo: int) -> Results | None:
-        """All photos by their likeness to one; None where it has no vector."""
+    def alike(self, photo: int, part: Box | None = None) -> Results | None:
+        """All photos by their likeness to one, or to a part of it (in shares of its sides); None where it has no
+        vector. Only for a part the model is needed."""
+        if part is not None:
+            return self._like_part(photo, part)
         likeness = self.neighbours.of(photo, self.searcher.present())
         if likeness is None:
             return None
         best = likeness.first(len(likeness.photos))
         return Results(self.searcher.read(""), best, len(best.photos), len(best.photos))
+
+    def names(self) -> list[Named]:
+        return naming.names(self.library)
+
+    def teach(self, name: str, right: Sequence[PhotoPart], wrong: Sequence[PhotoPart]) -> Named:
+        """Raises InputError, InUse where another process writes the library."""
+        self._need_model()
+        assert self.searcher.embedder is not None
+        with self._writing, Library.write(self.library.folder) as library:
+            return naming.teach(library, self.searcher.embedder, name, right, wrong)
+
+    def rename(self, name: str, new: str) -> None:
+        with self._writing, Library.write(self.library.folder) as library:
+            naming.rename(library, name, new)
+
+    def forget(self, name: str) -> None:
+        with self._writing, Library.write(self.library.folder) as library:
+            naming.forget(library, name)
+
+    def _like_part(self, photo: int, part: Box) -> Results | None:
+        if photo not in self.searcher.present():
+            return None
+        self._need_model()
+        asked = self.searcher.read("")
+        ranking = self.searcher.rank(asked, [Like(PhotoPart(self.library, photo, part))])
+        return Results(asked, ranking.first(ranking.fitting), ranking.fitting, ranking.photos)
 
     def _ranked(self, query: Query, order: Order | None) -> Results:
         asked = query if order is None else ordered(query, order)

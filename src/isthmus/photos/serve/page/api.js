@@ -23,10 +23,19 @@ export async function beginSession() {
 }
 
 /** JSON of a GET. While the model is being loaded it asks again, after `waiting` was told. */
-export async function ask(path, parameters, { signal, waiting } = {}) {
+export function ask(path, parameters, { signal, waiting } = {}) {
   const query = parameters?.toString();
+  return request(query ? `${path}?${query}` : path, { signal }, waiting);
+}
+
+/** JSON of a POST of JSON. */
+export function post(path, body) {
+  return request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+}
+
+async function request(address, options, waiting) {
   for (;;) {
-    const answer = await fetch(query ? `${path}?${query}` : path, { signal }).catch((error) => {
+    const answer = await fetch(address, options).catch((error) => {
       if (error.name === "AbortError") throw error;
       throw new Problem(0, { what: t("no_server"), code: "no_server" });
     });
@@ -35,7 +44,7 @@ export async function ask(path, parameters, { signal, waiting } = {}) {
     if (answer.status === 503 && error.code === "not_ready") {
       waiting?.();
       await new Promise((go) => setTimeout(go, 700));
-      if (signal?.aborted) throw new DOMException("", "AbortError");
+      if (options.signal?.aborted) throw new DOMException("", "AbortError");
       continue;
     }
     if (answer.status === 401) throw new Problem(401, { what: t("no_session"), code: error.code });

@@ -43,7 +43,7 @@ function filterChip(name, value, drop) {
   const item = document.createElement("li");
   item.className = "chip filter";
   item.dataset.kind = name;
-  const label = name === "period" ? periodLabel(value) : t(name === "area" ? "this_area" : "this_photo");
+  const label = name === "period" ? periodLabel(value) : t(name === "area" ? "this_area" : value.includes("@") ? "this_part" : "this_photo");
   const what = document.createElement("span");
   what.className = "what";
   what.append(part("kind", t("kinds")[name]), part("label", label));

@@ -26,7 +26,8 @@ const viewer = new Viewer(at("viewer"), {
   selection,
   parameters: () => parameters(asked.like ? { ...asked, q: "", edit: [] } : asked, currentLanguage(), ["order", "period", "area"]),
   moved: (photo) => (photo === null ? closedPhoto() : go({ ...asked, photo: String(photo) }, { replace: true })),
-  like: (photo) => go({ q: "", edit: [], order: "", period: "", area: "", like: String(photo), photo: "" }),
+  like: (photo, part) => go({ ...read(""), like: part ? `${photo}@${part}` : String(photo) }),
+  find,
 });
 const map = new PhotoMap(at("map"), (area) => go({ ...asked, like: "", area: area.map((each) => each.toFixed(5)).join(","), photo: "" }));
 
@@ -68,7 +69,7 @@ function attach() {
   });
   at("show-timeline").addEventListener("click", () => togglePanel("timeline"));
   at("show-map").addEventListener("click", () => togglePanel("map"));
-  selecting = attachBar(at("selection"), selection, announce);
+  selecting = attachBar(at("selection"), selection, announce, find);
   addEventListener("popstate", (event) => {
     const before = asked;
     asked = read();
@@ -111,11 +112,11 @@ async function show({ first = false, keep = false, scrolled = 0 }) {
   at("trouble").hidden = true;
   const slow = setTimeout(() => { at("count").textContent = t("loading"); }, 150);
   try {
+    const waiting = () => { clearTimeout(slow); at("count").textContent = t("model"); };
+    const [photo, part] = asked.like.split("@");
     const found = asked.like
-      ? await ask(`/api/photos/${encodeURIComponent(asked.like)}/similar`, null, { signal })
-      : await ask("/api/search", parameters(asked, currentLanguage()), {
-        signal, waiting: () => { clearTimeout(slow); at("count").textContent = t("model"); },
-      });
+      ? await ask(`/api/photos/${encodeURIComponent(photo)}/similar`, part && new URLSearchParams({ part }), { signal, waiting })
+      : await ask("/api/search", parameters(asked, currentLanguage()), { signal, waiting });
     if (mine !== asked && !sameResults(mine, asked)) return;
     answer = found;
   } catch (problem) {
@@ -142,6 +143,10 @@ async function show({ first = false, keep = false, scrolled = 0 }) {
   showPhoto();
   await Promise.all([refreshTimeline(signal), at("map").hidden ? null : refreshMap()]);
   if (first && !asked.q && !at("viewer").open) at("q").focus({ preventScroll: true });
+}
+
+function find(q) {
+  go({ ...read(""), q });
 }
 
 function tellCount() {

@@ -1,6 +1,7 @@
 // Chosen photos, and what is done with them.
 
 import { ask } from "./api.js";
+import { MOST as MOST_EXAMPLES, openNaming } from "./naming.js";
 import { t } from "./words.js";
 
 const MOST = 1000; // as the server takes at once
@@ -41,8 +42,8 @@ export class Selection extends EventTarget {
   }
 }
 
-/** bar: the element with the buttons; says what was done through `said`. */
-export function attachBar(bar, selection, said) {
+/** bar: the element with the buttons; says what was done through `said`; show(sentence): what was named. */
+export function attachBar(bar, selection, said, show) {
   const count = bar.querySelector("#selected");
   const refresh = () => {
     bar.hidden = !selection.size;
@@ -51,7 +52,8 @@ export function attachBar(bar, selection, said) {
   };
   selection.addEventListener("change", refresh);
   bar.addEventListener("click", async (event) => {
-    const what = event.target.closest("button")?.dataset.do;
+    const button = event.target.closest("button");
+    const what = button?.dataset.do;
     if (!what) return;
     if (what === "clear") {
       selection.clear();
@@ -59,6 +61,11 @@ export function attachBar(bar, selection, said) {
       return;
     }
     const photos = selection.photos();
+    if (what === "name") {
+      if (photos.length > MOST_EXAMPLES) said(t("too_many", MOST_EXAMPLES));
+      else openNaming(document.body, button, photos.map((photo) => ({ photo })), { show, said });
+      return;
+    }
     if (photos.length > MOST) {
       said(t("too_many", MOST));
       return;

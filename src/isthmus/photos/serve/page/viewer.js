@@ -1,16 +1,19 @@
 // One photo as large as the window, what is known of it, and why it was found.
 
-import { ask, thumbnail } from "./api.js";
+import { ask, post, thumbnail } from "./api.js";
+import { saidPart, startMarking } from "./marking.js";
+import { openNaming } from "./naming.js";
 import { copyText } from "./selection.js";
 import { currentLanguage, formatted, t, when } from "./words.js";
 
 export class Viewer {
   /**
    * dialog: the <dialog>; selection; parameters(): of the search; moved(photo): another one is shown, null when it is
-   * closed; like(photo): more like it.
+   * closed; like(photo, part): more like it, or like a part of it; find(sentence).
    */
-  constructor(dialog, { selection, parameters, moved, like }) {
-    Object.assign(this, { dialog, selection, parameters, moved, like });
+  constructor(dialog, { selection, parameters, moved, like, find }) {
+    Object.assign(this, { dialog, selection, parameters, moved, like, find });
+    this.part = null;
     this.figure = dialog.querySelector("figure");
     this.stage = dialog.querySelector(".stage");
     this.facts = dialog.querySelector(".facts");
@@ -56,6 +59,7 @@ export class Viewer {
     const { photo } = this;
     this.asking?.abort();
     this.asking = new AbortController();
+    this.#unmark();
     this.#picture(photo, this.results.widths[index], this.results.heights[index]);
     this.#mark();
     this.dialog.querySelector('[data-view="back"]').disabled = index === 0;
@@ -63,14 +67,18 @@ export class Viewer {
     // A button that is disabled loses the keyboard: the picture keeps it, and with it the arrows.
     if (document.activeElement.disabled || !this.dialog.contains(document.activeElement)) this.stage.focus();
     this.dialog.querySelector('[data-view="original"]').href = `/api/photos/${photo}/original`;
-    const said = this.parameters();
+    await this.#ask();
+    this.#prepare(index + 1);
+  }
+
+  async #ask() {
+    const { photo } = this;
     try {
-      const about = await ask(`/api/photos/${photo}`, said, { signal: this.asking.signal });
+      const about = await ask(`/api/photos/${photo}`, this.parameters(), { signal: this.asking.signal });
       if (photo === this.photo) this.#tell(about);
     } catch (problem) {
       if (problem.name !== "AbortError") this.facts.replaceChildren(text("p", problem.message));
     }
-    this.#prepare(index + 1);
   }
 
   /** The tile's picture at once, the larger one over it when it is there. */
@@ -121,6 +129,7 @@ export class Viewer {
       row(list, t("at"), about.place.name || at, about.place.name ? at : "", altitude === null ? "" : t("altitude", altitude));
     }
     if (about.people.length) row(list, t("people"), about.people.map((each) => each.name).join(", "));
+    if (about.named.length) row(list, t("named"), "").append(...about.named.map((each) => this.#named(each)));
     if (about.keywords.length) row(list, t("keywords"), about.keywords.join(", "));
     if (about.camera) row(list, t("camera"), about.camera, about.lens);
     if (about.kinds.length) row(list, t("kind"), about.kinds.map((each) => t("file_kinds")[each]).join(", "));
@@ -141,7 +150,7 @@ export class Viewer {
     this.facts.replaceChildren(...shown.filter(Boolean));
     const nearest = this.results.boxes?.[this.results.parts?.[this.index] ?? -1];
     const read = about.matches.flatMap(({ label, boxes }) => boxes.map((box) => ({ name: label, box, near: true })));
-    this.#boxes([...about.people, ...read, ...(nearest ? [{ name: t("here"), box: nearest, near: true }] : [])]);
+    this.#boxes([...about.people, ...about.named, ...read, ...(nearest ? [{ name: t("here"), box: nearest, near: true }] : [])]);
     this.#say(`${about.title || name}. ${t("place", this.index + 1, this.results.photos.length)}`);
   }
 
@@ -164,7 +173,66 @@ export class Viewer {
     return part;
   }
 
+  /** A name, with a button that says it is not there. */
+  #named({ name }) {
+    const line = text("span", name, "named");
+    const wrong = document.createElement("button");
+    wrong.type = "button";
+    wrong.className = "quiet small";
+    wrong.textContent = t("not_it", name);
+    wrong.addEventListener("click", async () => {
+      wrong.disabled = true;
+      const { photo } = this;
+      try {
+        await post("/api/names", { name, wrong: [{ photo }] });
+        this.#say(t("not_it_said", name));
+      } catch (problem) {
+        this.#say(problem.message);
+      }
+      if (photo === this.photo) await this.#ask();
+    });
+    line.append(wrong);
+    return line;
+  }
+
+  /** A part is drawn, or no longer. */
+  #togglePart() {
+    if (this.part) {
+      this.#unmark();
+      this.stage.focus();
+      return;
+    }
+    const frame = this.figure.querySelector(".frame");
+    if (!frame) return;
+    this.#view("part").setAttribute("aria-pressed", "true");
+    this.#view("like").textContent = t("more_like_part");
+    startMarking(frame, {
+      changed: (part) => { this.part = saidPart(part); },
+      left: () => { this.#unmark(); this.#view("part").focus(); },
+    });
+  }
+
+  #unmark() {
+    this.part = null;
+    this.figure.querySelector(".marking")?.remove();
+    this.#view("part").setAttribute("aria-pressed", "false");
+    this.#view("like").textContent = t("more_like");
+  }
+
+  #name(button) {
+    const example = this.part ? { photo: this.photo, part: this.part } : { photo: this.photo };
+    openNaming(this.dialog, button, [example], {
+      show: (name) => this.find(name),
+      said: (told) => { this.#say(told); this.#ask(); },
+    });
+  }
+
+  #view(name) {
+    return this.dialog.querySelector(`[data-view="${name}"]`);
+  }
+
   #boxes(marked) {
+    this.figure.querySelectorAll(".box").forEach((each) => each.remove());
     const frame = this.figure.querySelector(".frame");
     for (const { name, box, near } of marked) {
       if (!box || !frame) continue;
@@ -194,7 +262,9 @@ export class Viewer {
     else if (what === "back") this.#step(-1);
     else if (what === "on") this.#step(1);
     else if (what === "select") this.#select();
-    else if (what === "like") this.like(this.photo);
+    else if (what === "like") this.like(this.photo, this.part);
+    else if (what === "part") this.#togglePart();
+    else if (what === "name") this.#name(this.#view("name"));
   }
 
   #select() {
@@ -203,7 +273,7 @@ export class Viewer {
   }
 
   #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, [popover]")) return;
     if (event.key === "ArrowLeft") this.#step(-1);
     else if (event.key === "ArrowRight") this.#step(1);
     else if (event.key === " " && !event.target.closest("button, a")) this.#select();
@@ -214,7 +284,7 @@ export class Viewer {
   #swipe() {
     let start = null;
     this.figure.addEventListener("touchstart", (event) => {
-      start = event.touches.length === 1 ? event.touches[0] : null;
+      start = event.touches.length === 1 && !this.part ? event.touches[0] : null;
     }, { passive: true });
     this.figure.addEventListener("touchend", (event) => {
       if (!start) return;
