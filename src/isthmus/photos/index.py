@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from isthmus.progress import Progress, progress
 
 if TYPE_CHECKING:  # the embedder brings torch, which the command line loads only when it is needed
     from isthmus.contrastive.embedder import Embedder
+    from isthmus.photos.cluster import Cluster
 
 SAVE_AT_LEAST = 256
 """Outcomes that need no model (unread, known content) are saved at least this often."""
@@ -73,12 +74,13 @@ def index(
     workers: int | None = None,
     quiet: bool = False,
     stop: Callable[[], bool] = lambda: False,
+    cluster: "Cluster | None" = None,
 ) -> IndexReport:
     """Bring the library up to date with the folders.
 
     `batch`: pictures through the model at once, and the most work a kill can lose. `workers`: threads that read and
     decode (None: one per processor). `stop` is asked after every picture; once true, what is in hand is finished
-    and saved. Memory does not grow with the number of files.
+    and saved. Memory does not grow with the number of files. `cluster`: where files are read and seen instead.
 
     Raises InputError where a folder is missing or disappears on the way (all that was done is kept), CorruptLibrary.
     """
@@ -99,6 +101,9 @@ def index(
     threads = workers or os.cpu_count() or 1
     if total and not stop():
         with progress("indexing", total, "photos", quiet=quiet) as shown:
+            if cluster is not None:
+                run.read_there(cluster, places, shown, stop)
+            # What a cluster has passed back, and all without one.
             run.read_all(places, threads, shown, stop)
     # A video is no trouble once its still is known.
     report.unread -= Counter({VIDEO: len(pair(library) & run.videos)})
@@ -171,6 +176,27 @@ class _Run:
             finally:
                 for _, future in in_flight:
                     future.cancel()
+
+    def read_there(
+        self, cluster: "Cluster", places: Sequence[Place], shown: Progress, stop: Callable[[], bool]
+    ) -> None:
+        """What a cluster makes of every pending file, as it comes; a file whose content another one has is seen to when
+        that one is saved."""
+        where_of: dict[int, Place] = {}
+
+        def files() -> Iterator[Pending]:
+            for where in places:
+                for file in pending(self.library, where, self.model):
+                    where_of[file.id] = where
+                    yield file
+
+        for outcome in cluster.read(files(), self.library, self.model, stop):
+            file = outcome.file.id if isinstance(outcome, Twin) else outcome.file
+            self._take(where_of.pop(file), outcome, shown)
+            if stop():
+                break
+        self._flush(shown)
+        self.again.clear()  # they are pending still
 
     def _take(self, where: Place, outcome: Decoded | Twin | Outcome, shown: Progress) -> None:
         match outcome:

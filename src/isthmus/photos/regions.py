@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from isthmus.errors import InputError
 from isthmus.images.views import Box, Fit, Picture, Views
-from isthmus.photos.source import Source
 from isthmus.photos.store import Library, Model
-from isthmus.photos.through import Passed, through_model
+from isthmus.photos.through import Cut, Passed, through_model
 
 if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
+    from isthmus.photos.cluster import Cluster
 
 LAYOUT = 1
 """Of `boxes`. Raise it where these change: photos are then looked at again."""
@@ -55,6 +55,7 @@ def look_closer(
     workers: int | None = None,
     quiet: bool = False,
     stop: Callable[[], bool] = lambda: False,
+    cluster: "Cluster | None" = None,
 ) -> Passed:
     """The regions of all photos that this model has seen as a whole only, five pictures each.
 
@@ -70,13 +71,14 @@ def look_closer(
         library,
         embedder,
         partial(_waiting, library, model),
-        partial(_cut, Source(library), embedder.fit),
+        Cut(_views, _at_least),
         partial(_save, model),
         what="looking closer",
         batch=batch,
         workers=workers,
         quiet=quiet,
         stop=stop,
+        cluster=cluster,
     )
 
 
@@ -90,11 +92,13 @@ def _waiting(library: Library, model: Model) -> list[int]:
     return [photo for (photo,) in rows]
 
 
-def _cut(source: Source, fit: Fit, photo: int) -> tuple[Views, ...]:
-    # The regions too shall have as many pixels as the Fit can use.
-    at_least = None if fit.at_least is None else math.ceil(fit.at_least / SHARE)
-    picture = source.picture(photo, at_least)
+def _views(picture: Picture, fit: Fit) -> tuple[Views, ...]:
     return tuple(fit(part_of(picture, box)) for box in boxes(picture.width, picture.height))
+
+
+def _at_least(fit: Fit) -> int | None:
+    """The regions too shall have as many pixels as the Fit can use."""
+    return None if fit.at_least is None else math.ceil(fit.at_least / SHARE)
 
 
 def part_of(picture: Picture, box: Box) -> Picture:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import nullcontext
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -26,24 +27,19 @@ class NotThere(Exception):
         self.reason = reason
 
 
-class Source:
-    """Opens photos in many threads, of very large files and pictures one at a time (see `read`)."""
+class Opener:
+    """Opens photos in many threads, of very large files and pictures one at a time (see `read`). Needs no library."""
 
-    def __init__(self, library: "Library") -> None:
-        self._library = library
-        self._roots: dict[int, bytes] = dict(library.query("SELECT id, path FROM roots"))
+    def __init__(self) -> None:
         self._one_big_file, self._one_big_picture = Lock(), Lock()
 
-    def picture(self, photo: int, at_least: int | None) -> Picture:
-        """Upright; of its shorter side at least so many pixels are kept (None: all). Raises NotThere."""
-        hash = self._library.query("SELECT hash FROM photos WHERE id = ?", (photo,))[0][0]
-        files = self._library.query(
-            "SELECT root, path FROM files WHERE photo = ? AND gone_at IS NULL ORDER BY root, path", (photo,)
-        )
+    def picture(self, hash: bytes, files: Sequence[bytes], at_least: int | None) -> Picture:
+        """The content with this hash from the first of the files that has it, upright; of its shorter side at least so
+        many pixels are kept (None: all). Raises NotThere."""
         reason = "missing"
-        for root, path in files:
+        for path in files:
             try:
-                return self._open(paths.join(self._roots[root], path), hash, at_least)
+                return self._open(path, hash, at_least)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError:
@@ -63,3 +59,24 @@ class Source:
                 if hashlib.sha256(data).digest() != hash:
                     raise PictureError("changed", "it is not what it was when it was indexed")
                 return decode(data, at_least, self._one_big_picture)
+
+
+class Source:
+    """The photos of a library, opened in many threads."""
+
+    def __init__(self, library: "Library") -> None:
+        self._library = library
+        self._roots: dict[int, bytes] = dict(library.query("SELECT id, path FROM roots"))
+        self._opener = Opener()
+
+    def picture(self, photo: int, at_least: int | None) -> Picture:
+        """As `Opener.picture`. Raises NotThere."""
+        return self._opener.picture(*self.where(photo), at_least)
+
+    def where(self, photo: int) -> tuple[bytes, list[bytes]]:
+        """Its content's hash, and whole paths of its files."""
+        hash = self._library.query("SELECT hash FROM photos WHERE id = ?", (photo,))[0][0]
+        files = self._library.query(
+            "SELECT root, path FROM files WHERE photo = ? AND gone_at IS NULL ORDER BY root, path", (photo,)
+        )
+        return hash, [paths.join(self._roots[root], path) for root, path in files]

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.errors import InputError
-from isthmus.images.views import Fit, Views
+from isthmus.images.views import Fit, Picture, Views
 from isthmus.photos.regions import REGIONS, look_closer
-from isthmus.photos.source import Source
 from isthmus.photos.speed import indexing_threads
 from isthmus.photos.store import Library, Model
-from isthmus.photos.through import Passed, through_model
+from isthmus.photos.through import Cut, Passed, through_model
 from isthmus.photos.update import make_ready
 
 if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
+    from isthmus.photos.cluster import Cluster
 
 
 def embed_all(
@@ -34,6 +34,7 @@ def embed_all(
     workers: int | None = None,
     quiet: bool = False,
     stop: Callable[[], bool] = lambda: False,
+    cluster: "Cluster | None" = None,
 ) -> Passed:
     """All photos through a model that does not serve yet, and their regions where the one that serves has seen those.
 
@@ -47,18 +48,21 @@ def embed_all(
             library,
             embedder,
             partial(_waiting, library, model),
-            partial(_cut, Source(library), embedder.fit),
+            Cut(_views, _at_least),
             partial(_save, model),
             what=embedder.name,
             batch=batch,
             workers=workers,
             quiet=quiet,
             stop=stop,
+            cluster=cluster,
         )
         seen = library.model(embedder.fingerprint)
         if not stop() and serving and serving[0].closer and seen is not None and seen.generation:
             some = max(1, batch // REGIONS)
-            closer = look_closer(library, embedder, batch=some, workers=workers, quiet=quiet, stop=stop)
+            closer = look_closer(
+                library, embedder, batch=some, workers=workers, quiet=quiet, stop=stop, cluster=cluster
+            )
             done.left = max(done.left, closer.left)
             done.stopped |= closer.stopped
             done.seconds += closer.seconds
@@ -114,8 +118,12 @@ def _waiting(library: Library, model: Model) -> list[int]:
     return [photo for (photo,) in rows]
 
 
-def _cut(source: Source, fit: Fit, photo: int) -> tuple[Views, ...]:
-    return (fit(source.picture(photo, fit.at_least)),)
+def _views(picture: Picture, fit: Fit) -> tuple[Views, ...]:
+    return (fit(picture),)
+
+
+def _at_least(fit: Fit) -> int | None:
+    return fit.at_least
 
 
 def _save(model: Model, database: sqlite3.Connection, photo: int, vectors: NDArray[np.float16]) -> None:

@@ -17,6 +17,7 @@ from isthmus.photos.through import Passed
 
 if TYPE_CHECKING:  # the embedder brings torch, which the command line loads only when it is needed
     from isthmus.contrastive.embedder import Embedder
+    from isthmus.photos.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,25 @@ def update(
     closer: bool = True,
     quiet: bool = False,
     stop: Callable[[], bool] = lambda: False,
+    cluster: "Cluster | None" = None,
 ) -> Updated:
-    """As `index`, then as `look_closer` where `closer` says so. `batch`: pictures through the model at once.
+    """As `index`, then as `look_closer` where `closer` says so. `batch`: pictures through the model at once; `cluster`:
+    where photos are read and seen instead of here.
 
     Raises as both do, and InputError where the library is searched with another model: it would see some photos only.
     """
     check_model(library, embedder)
     look = None
     with indexing_threads():
-        report = index(library, folders, embedder, batch=batch, workers=workers, quiet=quiet, stop=stop)
+        report = index(
+            library, folders, embedder, batch=batch, workers=workers, quiet=quiet, stop=stop, cluster=cluster
+        )
         model = library.model(embedder.fingerprint)
         if closer and not stop() and model is not None and model.generation:
             photos = max(1, batch // REGIONS)
-            look = look_closer(library, embedder, batch=photos, workers=workers, quiet=quiet, stop=stop)
+            look = look_closer(
+                library, embedder, batch=photos, workers=workers, quiet=quiet, stop=stop, cluster=cluster
+            )
     if report.embedded or (look and look.done) or not stop():
         make_ready(library, embedder)
     return Updated(report, look)

@@ -14,12 +14,14 @@ from isthmus.cli.photos.parts import (
     JsonOption,
     LibraryOption,
     ModelOption,
+    ThreadsOption,
     WorkersOption,
     embedder_named,
     hush_pillow,
     last_model,
     library_folder,
     stop_on_signals,
+    workers_of,
 )
 from isthmus.cli.photos.say import print_json, say, shown, sum_up
 from isthmus.errors import InputError
@@ -55,8 +57,17 @@ def index_command(
     with stop_on_signals() as stop, Library.write(library_folder(library)) as store:
         name = model or last_model(store) or DEFAULT_MODEL
         embedder = embedder_named(name, indexing=True)
+        threads, cluster = workers_of(workers, name, embedder, batch)
         done = update(
-            store, folders, embedder, batch=batch, workers=workers, closer=closer, quiet=quiet, stop=stop.asked
+            store,
+            folders,
+            embedder,
+            batch=batch,
+            workers=threads,
+            closer=closer,
+            quiet=quiet,
+            stop=stop.asked,
+            cluster=cluster,
         )
         report, look = done.report, done.look
         from isthmus.photos.report import coverage, unread_files
@@ -112,7 +123,7 @@ def watch_command(
     model: ModelOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each thing that happens.")] = False,
     batch: BatchOption = 16,
-    workers: WorkersOption = None,
+    workers: ThreadsOption = None,
     closer: Annotated[
         bool, typer.Option("--closer/--whole", help="Each pass then looks at five regions of each new photo.")
     ] = True,

@@ -13,6 +13,7 @@ from isthmus.cli.photos.parts import (
     hush_pillow,
     library_folder,
     stop_on_signals,
+    workers_of,
 )
 from isthmus.cli.photos.say import print_json, say
 from isthmus.errors import InputError, IsthmusError
@@ -64,8 +65,12 @@ def model_command(
         serving = store.models()
         if not serving or not serving[0].generation:
             raise InputError("nothing is indexed yet", todo="isthmus photos index FOLDER --model NAME")
-        embedder = embedder_named(swap.before(store).name if name is None else name, indexing=True)
-        done = swap.embed_all(store, embedder, batch=batch, workers=workers, quiet=quiet, stop=stop.asked)
+        wanted = swap.before(store).name if name is None else name
+        embedder = embedder_named(wanted, indexing=True)
+        threads, cluster = workers_of(workers, wanted, embedder, batch)
+        done = swap.embed_all(
+            store, embedder, batch=batch, workers=threads, quiet=quiet, stop=stop.asked, cluster=cluster
+        )
         if stop.signal is not None:
             typer.echo(f"stopped: {done.left} photos are left; go on with the same command", err=True)
             raise typer.Exit(128 + stop.signal)

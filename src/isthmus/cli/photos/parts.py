@@ -5,13 +5,17 @@ import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isthmus.errors import InputError
+
 if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
+    from isthmus.photos.cluster import Cluster
     from isthmus.photos.store import Library
 
 DEFAULT_MODEL = "default/embedder"
@@ -30,8 +34,15 @@ ModelOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Threads that read and decode. Default: one a processor.")
+]
 WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="Threads that read and decode. Default: one a processor.")
+    str | None,
+    typer.Option(
+        metavar="N|ray",
+        help="Threads that read and decode (default: one a processor), or ray: the Ray cluster that RAY_ADDRESS names.",
+    ),
 ]
 BatchOption = Annotated[int, typer.Option(min=1, help="Pictures through the model at once.")]
 
@@ -62,6 +73,19 @@ def embedder_named(name: str, *, indexing: bool = False) -> "Embedder":
     from isthmus.precision import fast_dtype
 
     return load_embedder(name, device=device, dtype=fast_dtype(device))
+
+
+def workers_of(said: str | None, name: str, embedder: "Embedder", batch: int) -> "tuple[int | None, Cluster | None]":
+    """Threads, or a cluster that loads the same model. Raises InputError, MissingPart."""
+    if said is None:
+        return None, None
+    if said == "ray":
+        from isthmus.photos.cluster import Cluster
+
+        return None, Cluster(partial(embedder_named, name, indexing=True), embedder.fingerprint, batch)
+    if not said.isascii() or not said.isdigit() or int(said) < 1:
+        raise InputError(f"--workers {said} is no number of threads", todo="give 1 or more, or ray")
+    return int(said), None
 
 
 def hush_pillow() -> None:
