@@ -14,12 +14,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.photos.store import Library, Model
+
+if TYPE_CHECKING:
+    from isthmus.photos.scan import Scan
 
 FORMAT = "isthmus vectors 1"
 
@@ -43,6 +46,12 @@ class Matrix:
     vectors: NDArray[np.float16]
     photos: NDArray[np.int64]
     on_disk: bool
+
+    def scan(self, query: NDArray[np.float32], keep: NDArray[np.bool_] | None = None) -> "Scan":
+        """query [dim]; keep [N]: the only rows that count."""
+        from isthmus.photos.scan import Scan  # brings torch, which a page that shows photos by time never needs
+
+        return Scan.of(self.vectors, query, keep)
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,7 @@ def _write(path: Path, library: Library, model: Model, of: Of) -> None:
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
             file.write(bytes(HEADER))
-            for some in _chunks(_rows(library, model, of)):
+            for some in _chunks(rows_of(library, model, of)):
                 block = b"".join(vector for _, _, vector in some)
                 block += bytes(-len(block) % 8)  # only the last chunk can need it
                 file.write(block)
@@ -140,13 +149,23 @@ def _write(path: Path, library: Library, model: Model, of: Of) -> None:
 
 
 def _in_memory(library: Library, model: Model, of: Of) -> Matrix:
-    rows = list(_rows(library, model, of))
+    rows = list(rows_of(library, model, of))
     vectors = np.frombuffer(bytearray(b"".join(vector for _, _, vector in rows)), "<f2")
     return Matrix(vectors.reshape(-1, model.dim), _photos(rows, model), on_disk=False)
 
 
-def _rows(library: Library, model: Model, of: Of) -> Iterator[tuple[int, int, bytes]]:
+def rows_of(library: Library, model: Model, of: Of) -> Iterator[tuple[int, int, bytes]]:
+    """(id, photo, fp16 bytes of its vectors) in the order of ids. Raises CorruptLibrary."""
     return library.vectors(model) if of == "vectors" else library.regions(model)
+
+
+def vector_counts(library: Library, model: Model, of: Of, *, after: int = 0) -> int:
+    """How many vectors there are, of ids above `after`."""
+    column = "vector" if of == "vectors" else "vectors"
+    (size,) = library.query(
+        f"SELECT coalesce(sum(length({column})), 0) FROM {of} WHERE model = ? AND id > ?", (model.id, after)
+    )[0]
+    return int(size) // (2 * model.dim)
 
 
 def _generation(model: Model, of: Of) -> int:

@@ -13,7 +13,8 @@ from isthmus.photos.gloss import Gloss
 from isthmus.photos.query import Query
 from isthmus.photos.regions import REGIONS, first_row
 
-if TYPE_CHECKING:  # it brings torch
+if TYPE_CHECKING:  # they bring torch, and lancedb
+    from isthmus.photos.lance import LanceScan
     from isthmus.photos.scan import Scan
     from isthmus.photos.sure import Background
 
@@ -77,9 +78,9 @@ class Ranking:
 class ByWords:
     """By the cosines of whole photos [N] and, where there are any, of regions."""
 
-    whole: "Scan"
+    whole: "Scan | LanceScan"
     photos: NDArray[np.int64]
-    closer: "Scan | None" = None
+    closer: "Scan | LanceScan | None" = None
     closer_photos: NDArray[np.int64] | None = None
 
     def first(self, k: int) -> Best:
@@ -131,11 +132,11 @@ class ByWords:
         """[M, D]: the vector that was the nearest of each."""
         assert best.parts is not None
         assert best.rows is not None
-        views = np.empty((len(best.photos), self.whole.rows.shape[1]), np.float16)
+        views = np.empty((len(best.photos), len(self.whole.query)), np.float16)
         whole = best.parts < 0
-        views[whole] = self.whole.rows[best.rows[whole]]
+        views[whole] = self.whole.take(best.rows[whole])
         if self.closer is not None:
-            views[~whole] = self.closer.rows[best.rows[~whole]]
+            views[~whole] = self.closer.take(best.rows[~whole])
         return views
 
 

@@ -64,6 +64,10 @@ class Scan:
         parts = np.split(rows, _cuts(len(rows)))
         return np.concatenate([self.rows[part].astype(np.float32) @ self.query for part in parts])
 
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """[n, D]: these rows."""
+        return self.rows[rows]
+
 
 def _cuts(n: int) -> list[int]:
     return list(range(4096, n, 4096))

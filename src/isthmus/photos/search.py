@@ -32,6 +32,7 @@ from isthmus.photos.sure import Background, load_background
 
 if TYPE_CHECKING:  # the embedder brings torch, which the command line loads only when it is needed
     from isthmus.contrastive.embedder import Embedder
+    from isthmus.photos.lance import LanceRows, LanceVectors
 
 PAGE = 10
 """Results where neither the caller nor the sentence says how many."""
@@ -116,13 +117,14 @@ class Searcher:
     Safe from any thread.
     """
 
-    def __init__(self, library: Library, embedder: "Embedder | None") -> None:
-        self.library, self.embedder = library, embedder
+    def __init__(self, library: Library, embedder: "Embedder | None", vectors: "LanceVectors | None" = None) -> None:
+        """`vectors`: where they were published, instead of the library's own."""
+        self.library, self.embedder, self.vectors = library, embedder, vectors
         self._turn = RLock()
         self._facts: Kept[Facts] = Kept(library)
         self._present: Kept[NDArray[np.int64]] = Kept(library)
         self._vocabulary: Kept[Vocabulary] = Kept(library)
-        self._matrix: Kept[tuple[Matrix, Matrix | None] | None] = Kept(library)
+        self._matrix: Kept[tuple[Matrix | LanceRows, Matrix | LanceRows | None] | None] = Kept(library)
         self._texts: Background | None = None
         # The words of a query stay while its conditions are changed, and while its results are paged through.
         self._embed = lru_cache(64)(lambda words: vector_of(self._needed(), words))
@@ -240,8 +242,6 @@ class Searcher:
 
     def _nearest(self, words: str, photos: NDArray[np.int64], like: Sequence[Like] = ()) -> ByWords | None:
         """These photos by their nearness to words and pictures; None where the library has no vectors."""
-        from isthmus.photos.scan import Scan
-
         with self._turn:
             kept = self._matrix.get(self._load)
         if kept is None:
@@ -249,9 +249,9 @@ class Searcher:
         query = vector_of(self._needed(), words, like) if like else self._embed(words)
         whole, closer = kept
         return ByWords(
-            Scan.of(whole.vectors, query, np.isin(whole.photos, photos)),
+            whole.scan(query, np.isin(whole.photos, photos)),
             whole.photos,
-            Scan.of(closer.vectors, query, np.isin(closer.photos, photos)) if closer else None,
+            closer.scan(query, np.isin(closer.photos, photos)) if closer else None,
             closer.photos if closer else None,
         )
 
@@ -261,10 +261,12 @@ class Searcher:
                 self._texts = load_background(self.library.folder, self._needed())
             return self._texts
 
-    def _load(self) -> tuple[Matrix, Matrix | None] | None:
+    def _load(self) -> "tuple[Matrix | LanceRows, Matrix | LanceRows | None] | None":
         model = model_for(self.library, self._needed())
         if model is None:
             return None
+        if self.vectors is not None:
+            return self.vectors.load(self.library, model)
         return load_matrix(self.library, model), load_matrix(self.library, model, "regions") if model.closer else None
 
     def _needed(self) -> "Embedder":

@@ -1,4 +1,4 @@
-"""`isthmus photos status`, `duplicates`, `backup` and `restore`: what keeps the library."""
+"""`isthmus photos status`, `duplicates`, `publish`, `backup` and `restore`: what keeps the library."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,6 +40,28 @@ def status_command(
         _print_status(found)
         for file in files:
             say(f"{file.reason}\t{shown(file.path)}" + (f"\t{file.detail}" if file.detail else ""))
+
+
+def publish_command(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="A folder, or s3://bucket/path (gs, az).")],
+    as_json: JsonOption = False,
+    library: LibraryOption = None,
+) -> None:
+    """Write the vectors to LanceDB at URI, or those that came since, for searches with --vectors URI."""
+    from isthmus.photos.lance import publish
+    from isthmus.photos.store import Library
+
+    with Library.read(library_folder(library)) as store:
+        models = [model for model in store.models() if model.generation > 0]
+        if not models:
+            raise InputError("no photos are indexed yet", todo="index some with: isthmus photos index FOLDER")
+        done = publish(store, models[0], uri)
+    if as_json:
+        print_json({of: vars(each) for of, each in done.items()})
+    else:
+        names = {"vectors": "photos", "regions": "regions"}
+        for of, each in done.items():
+            say(f"{each.rows} {names[of]}, {each.added} of them new")
 
 
 def duplicates_command(as_json: JsonOption = False, library: LibraryOption = None) -> None:

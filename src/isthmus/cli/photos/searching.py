@@ -14,6 +14,7 @@ from isthmus.errors import InputError, MissingPart
 
 if TYPE_CHECKING:
     from isthmus.photos.hits import Hit
+    from isthmus.photos.lance import LanceVectors
     from isthmus.photos.search import Found
 
 
@@ -35,6 +36,9 @@ def search_command(
     sheet: Annotated[Path | None, typer.Option(help="Write the results as one labelled picture (PNG).")] = None,
     library: LibraryOption = None,
     model: ModelOption = None,
+    vectors: Annotated[
+        str | None, typer.Option(metavar="URI", help="Where `photos publish` has put the vectors. Default: here.")
+    ] = None,
 ) -> None:
     """Find photos by QUERY: what they show, when and where they were taken, with which camera, of what kind."""
     from isthmus.photos.blend import Like
@@ -54,7 +58,7 @@ def search_command(
     if (folder / FILE).exists():
         with Library.read(folder) as store:
             if last := last_model(store):
-                searcher = Searcher(store, None)
+                searcher = Searcher(store, None, _published(vectors))
                 asked = searcher.read(query)
                 # A query of conditions alone needs no model, and is answered before one would be loaded.
                 searcher.embedder = embedder_named(model or last) if asked.needs_model or pictures else None
@@ -76,6 +80,14 @@ def search_command(
 
         for note in write_sheet(hits, query, sheet):
             typer.echo(note, err=True)
+
+
+def _published(uri: str | None) -> "LanceVectors | None":
+    if uri is None:
+        return None
+    from isthmus.photos.lance import LanceVectors
+
+    return LanceVectors(uri)
 
 
 def mcp_command(library: LibraryOption = None, model: ModelOption = None) -> None:
