@@ -86,6 +86,8 @@ class LanceScan:
     query: NDArray[np.float32]
     keep: Mask | None
     kept: int
+    rough: None = None
+    """There are no scores of all rows."""
 
     def best(self, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k best rows and their scores in fp32, best first; equal scores in the order of rows."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # they bring torch, and lancedb
 
 BLOCK = 256
 """Photos held against the background at once."""
+EXACT = 1_000
+"""Photos from the top whose scores are computed again in fp32."""
 ENOUGH = 0.02
 """Of a block: where fewer are sure, those further down are not looked at."""
 
@@ -84,12 +86,42 @@ class ByWords:
     closer_photos: NDArray[np.int64] | None = None
 
     def first(self, k: int) -> Best:
+        """The best EXACT are scored in fp32; those further down, which are for scrolling, by the scan's fp16."""
+        if k <= EXACT or self.whole.rough is None:
+            return self._exactly(k)
+        head = self._exactly(EXACT)
+        return head.then(self._roughly(head.photos, k - len(head.photos)))
+
+    def _exactly(self, k: int) -> Best:
         rows, scores = self.whole.best(k)
         best = Best(self.photos[rows], scores, np.full(len(rows), -1), rows)
         if self.closer is None or self.closer_photos is None:
             return best
         # Among so many of the nearest regions there are k photos, if there are so many at all.
         return self._with_regions(best, *self.closer.best(k * REGIONS)).at(slice(k))
+
+    def _roughly(self, without: NDArray[np.int64], k: int) -> Best:
+        assert self.whole.rough is not None
+        photos, scores = self.photos, self.whole.rough.numpy().copy()
+        rows, parts = np.arange(len(photos)), np.full(len(photos), -1)
+        if self.closer is not None and self.closer_photos is not None and len(self.closer_photos):
+            assert self.closer.rough is not None
+            nearest = self.closer.rough.numpy()
+            # Rows of one photo lie together.
+            starts = np.flatnonzero(np.diff(self.closer_photos, prepend=self.closer_photos[0] - 1))
+            best = np.maximum.reduceat(nearest, starts)
+            order = np.argsort(photos, kind="stable")
+            at = order[np.searchsorted(photos, self.closer_photos[starts], sorter=order)]
+            better = best > scores[at]
+            lengths = np.diff(np.append(starts, len(nearest)))
+            where = np.flatnonzero(nearest == np.repeat(best, lengths))
+            first = where[np.searchsorted(where, starts)]
+            scores[at[better]], rows[at[better]] = best[better], first[better]
+            parts[at[better]] = (first - starts)[better]
+        scores[np.isin(photos, without)] = -np.inf
+        counted = np.flatnonzero(np.isfinite(scores))
+        chosen = counted[np.lexsort((photos[counted], -scores[counted]))][:k]
+        return Best(photos[chosen], scores[chosen], parts[chosen], rows[chosen])
 
     def of(self, photos: NDArray[np.int64]) -> Best:
         """Those of these photos that have a vector."""
