@@ -1,7 +1,9 @@
 """Index a folder in a process of its own, which kills itself when it has done so many database statements.
 
     python -m tests.photos.run_index LIBRARY FOLDER [KILL_AT]
-    python -m tests.photos.run_index LIBRARY --swap [KILL_AT]      another model comes to serve
+    python -m tests.photos.run_index LIBRARY --swap [KILL_AT]          another model comes to serve
+    python -m tests.photos.run_index LIBRARY --name=FOLDER [KILL_AT]   pictures in FOLDER become examples of names
+    python -m tests.photos.run_index LIBRARY --watch=FOLDER            watches it, until it is ended from outside
 
 Prints the number of statements when it comes to the end. Does not import torch, so that starting it is cheap.
 """
@@ -19,8 +21,11 @@ import numpy as np
 from isthmus.images.views import Views
 from isthmus.photos.index import index
 from isthmus.photos.matrix import load_matrix
+from isthmus.photos.naming import teach
+from isthmus.photos.pointed import Pointed
 from isthmus.photos.store import Library
 from isthmus.photos.swap import embed_all, serve_with
+from isthmus.photos.watch import watch
 
 from .fakes import ColourEmbedder
 
@@ -53,6 +58,10 @@ class TorchFree(ColourEmbedder):
 
 
 def main(library: str, folder: str, kill_at: int = 0) -> None:
+    what, _, named = folder.partition("=")
+    if what == "--watch":
+        for _ in watch(Path(library), [Path(named)], TorchFree(), batch=8, workers=2, closer=False, quiet=True):
+            pass
     count = itertools.count(1)
     done = 0
 
@@ -71,6 +80,13 @@ def main(library: str, folder: str, kill_at: int = 0) -> None:
             print(done, flush=True)
             return
         embedder = TorchFree()
+        if what == "--name":
+            pictures = sorted(Path(named).iterdir())
+            for at, name in enumerate(("Ball", "Cup", "Hat")):
+                right, wrong = pictures[4 * at : 4 * at + 3], pictures[4 * at + 3]
+                teach(store, embedder, name, list(map(Pointed, right)), [Pointed(wrong)])
+            print(done, flush=True)
+            return
         index(store, [Path(folder)], embedder, batch=8, workers=2, quiet=True)
         load_matrix(store, store.models()[0])
     print(done, flush=True)
