@@ -3,9 +3,9 @@
 Four kinds of work with a model of no weight on generated pictures: indexing a folder; watching one that changes
 meanwhile; another model that comes to serve; giving names. A process does the work, is killed at a random moment of its
 life (start and end included) and started again on the same library, until it has been killed as often as wanted. After
-each kill the library is read and checked; in the end it must equal, row for row and vector for vector, one that was never
-interrupted. Whenever a work comes to its end before it is killed, it is compared and begun anew, so that kills fall
-into all its stages.
+each kill the library is read and checked; in the end it must equal, row for row and vector for vector, one that was
+never interrupted. Whenever a work comes to its end before it is killed, it is compared and begun anew, so that kills
+fall into all its stages.
 
     python -m benchmarks.kills [--kills 200] [--of index watch model names] [--photos 300] [--seed 0] [--json]
 """
