@@ -14,6 +14,7 @@ from PIL import Image
 mcp = pytest.importorskip("mcp", reason="needs isthmus[mcp]")
 
 from isthmus.contrastive import Embedder  # noqa: E402
+from isthmus.photos import swap  # noqa: E402
 from isthmus.photos.index import index  # noqa: E402
 from isthmus.photos.mcp import server  # noqa: E402
 from isthmus.photos.store import Library  # noqa: E402
@@ -63,6 +64,32 @@ def test_a_client_searches_pages_and_looks(library: Library, embedder: ColourEmb
         assert (status["photos"], status["files"], len(status["folders"])) == (4, 4, 1)
 
     asked(server(library, lambda: cast(Embedder, embedder)), talk)
+
+
+def test_a_model_that_comes_to_serve_is_searched_with(
+    library: Library, embedder: ColourEmbedder, tmp_path: Path
+) -> None:
+    loads: list[str] = []
+
+    def load() -> Embedder:
+        name = library.models()[0].name
+        loads.append(name)
+        return cast(Embedder, embedder if name == embedder.name else other)
+
+    other = ColourEmbedder(name="test/other", fingerprint="ee" * 32)
+
+    async def talk(ask: Ask) -> None:
+        for _ in range(2):
+            await ask("search_photos", {"sentence": "something red"})
+        with Library.write(tmp_path / "lib") as store:
+            swap.embed_all(store, other, quiet=True)
+            swap.serve_with(store, other)
+        for _ in range(2):
+            found = (await ask("search_photos", {"sentence": "something red"})).structured_content
+            assert (found["fitting"], found["sure"]) == (4, 3)
+
+    asked(server(library, load), talk)
+    assert loads == [embedder.name, other.name]
 
 
 def test_what_is_wrong_is_said_in_one_line(library: Library, embedder: ColourEmbedder) -> None:

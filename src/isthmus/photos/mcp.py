@@ -74,8 +74,9 @@ class Status(BaseModel):
 
 
 def server(library: "Library", load: "Callable[[], Embedder] | None") -> MCPServer:
-    """`load` gives the model when the first words come; None where the library has no vectors."""
-    searcher = Searcher(library, None)
+    """`load` gives the model that serves, when the first words come and where another comes to serve; None where the
+    library has no vectors."""
+    searcher, tried = Searcher(library, None), ""
     app = MCPServer("isthmus-photos", title="Photos on this machine", instructions=INSTRUCTIONS, log_level="WARNING")
 
     @app.tool(title="Search photos", annotations=READS)
@@ -87,12 +88,15 @@ def server(library: "Library", load: "Callable[[], Embedder] | None") -> MCPServ
         """Photos by what they show, when and where and with which camera they were taken, their kind, text in them."""
 
         def answer() -> Answer:
+            nonlocal searcher, tried
             check_query(sentence, count)
             query = searcher.read(sentence)
-            if query.needs_model and searcher.embedder is None:
+            if query.needs_model:
                 if load is None:
                     raise ToolError("no photos are indexed yet; the user can: isthmus photos index FOLDER")
-                searcher.embedder = load()
+                serving = next((model.fingerprint for model in library.models() if model.generation > 0), "")
+                if searcher.embedder is None or serving not in (searcher.embedder.fingerprint, tried):
+                    searcher, tried = Searcher(library, load()), serving
             ranking = searcher.rank(query)
             hits, place = searcher.page(ranking, start, count)
             return Answer(

@@ -6,17 +6,20 @@ import io
 import json
 import os
 import shutil
+import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from isthmus.errors import MissingPart
+from isthmus.photos import swap
 from isthmus.photos.search import Searcher
 from isthmus.photos.serve.app import make_app
 from isthmus.photos.serve.engine import Engine
@@ -378,6 +381,47 @@ def test_while_the_model_is_loaded_only_words_wait(library: Library, secret: Sec
     engine._get_ready()
     assert page.get("/api/search", params={"q": "red in 2019"}).json()["count"] == 2
     assert told(page.get("/api/status"))["model"]["state"] == "ready"
+
+
+def test_a_model_that_comes_to_serve_takes_over(library: Library, secret: Secret, tmp_path: Path) -> None:
+    serves: list[ColourEmbedder] = [ColourEmbedder()]
+    loads: list[str] = []
+
+    def load() -> ColourEmbedder:
+        loads.append(serves[0].name)
+        return serves[0]
+
+    engine = Engine(library, load, Thumbnails(library.folder / "thumbnails"))
+    engine._get_ready()
+    page = opened(make_app(engine, secret, PORT), secret)
+    first = {colour: told(page.get("/api/search", params={"q": colour}))["photos"][0] for colour in ("red", "blue")}
+    with Library.write(tmp_path / "lib") as store:
+        other = Confused(name="test/confused", fingerprint="ee" * 32)
+        swap.embed_all(store, other, quiet=True)
+        swap.serve_with(store, other)
+    # Until it is there, the one before answers.
+    assert told(page.get("/api/search", params={"q": "red"}))["photos"][0] == first["red"]
+    serves[0] = other
+    engine._tried = ""  # it was loaded too early above
+    for _ in range(200):
+        page.get("/api/search", params={"q": "red"})
+        if told(page.get("/api/status"))["model"]["name"] == other.name:
+            break
+        time.sleep(0.05)
+    assert told(page.get("/api/search", params={"q": "red"}))["photos"][0] == first["blue"]
+    assert told(page.get(f"/api/photos/{first['red']}/similar"))["photos"][0] == first["red"]
+    count = len(loads)
+    for _ in range(3):
+        page.get("/api/search", params={"q": "blue"})
+    time.sleep(0.2)
+    assert len(loads) == count
+
+
+class Confused(ColourEmbedder):
+    """Takes red for blue where it reads."""
+
+    def texts(self, texts: Sequence[str]) -> torch.Tensor:
+        return super().texts([text.replace("red", "blue") for text in texts])
 
 
 def test_a_model_that_cannot_be_loaded_is_said(library: Library, secret: Secret) -> None:

@@ -103,7 +103,7 @@ def mcp_command(library: LibraryOption = None, model: ModelOption = None) -> Non
 
     with Library.read(library_folder(library)) as store:
         name = model or last_model(store)
-        server(store, (lambda: embedder_named(name)) if name else None).run("stdio")
+        server(store, (lambda: embedder_named(model or last_model(store) or name)) if name else None).run("stdio")
 
 
 def serve_command(
@@ -145,7 +145,7 @@ def serve_command(
         try:
             serve(
                 store,
-                None if name is None else lambda: embedder_named(name),
+                None if name is None else lambda: embedder_named(model or last_model(store) or name),
                 host=host,
                 port=port,
                 exposed=exposed,

@@ -1,5 +1,6 @@
 """What all requests share: the library, its searcher, the model that is still on its way, and the latest results."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 REMEMBERED = 8
 """Latest results that are kept: the timeline and the map of a query are those of its results."""
+
+_log = logging.getLogger(__name__)
 
 ModelState = Literal["none", "loading", "ready", "failed"]
 
@@ -68,7 +71,8 @@ class Results:
 
 
 class Engine:
-    """`load` gives the model, and takes its time; None where the library has no vectors."""
+    """`load` gives the model that serves, and takes its time; None where the library has no vectors. Where another
+    comes to serve, it is loaded beside all else and takes over."""
 
     def __init__(self, library: Library, load: "Callable[[], Embedder] | None", thumbnails: Thumbnails) -> None:
         self.library, self.thumbnails = library, thumbnails
@@ -78,6 +82,7 @@ class Engine:
         self._load = load
         self._loaded = Event()
         self._failure: IsthmusError | None = None
+        self._tried = ""  # the serving model's fingerprint when a model was last loaded
         self._latest: OrderedDict[object, Results] = OrderedDict()
         self._turn, self._writing = Lock(), Lock()
 
@@ -96,6 +101,7 @@ class Engine:
 
     def results(self, asked: Asked) -> Results:
         """Raises InputError for what cannot be asked, ModelNotReady, CorruptLibrary."""
+        self._follow()
         area = bounds(asked.area) if asked.area else None
         query = read(self.searcher, asked)
         if query.needs_model:
@@ -123,6 +129,7 @@ class Engine:
     def alike(self, photo: int, part: Box | None = None) -> Results | None:
         """All photos by their likeness to one, or to a part of it (in shares of its sides); None where it has no
         vector. Only for a part the model is needed."""
+        self._follow()
         if part is not None:
             return self._like_part(photo, part)
         likeness = self.neighbours.of(photo, self.searcher.present())
@@ -136,6 +143,7 @@ class Engine:
 
     def teach(self, name: str, right: Sequence[PhotoPart], wrong: Sequence[PhotoPart]) -> Named:
         """Raises InputError, InUse where another process writes the library."""
+        self._follow()
         self._need_model()
         assert self.searcher.embedder is not None
         with self._writing, Library.write(self.library.folder) as library:
@@ -179,6 +187,28 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - a thread's trouble is told on the page, not lost
             self._failure = IsthmusError("the model cannot be loaded", why=f"{type(error).__name__}: {error}")
 
+    def _follow(self) -> None:
+        """Where another model serves than the loaded one, load that. One that was asked for by name stays."""
+        if self._load is None or not self._loaded.is_set() or (serving := _serving(self.library)) is None:
+            return
+        embedder = self.searcher.embedder
+        with self._turn:
+            if embedder is None or serving.fingerprint in (embedder.fingerprint, self._tried):
+                return
+            self._tried = serving.fingerprint
+        Thread(target=self._change, args=(self._load,), name="change model", daemon=True).start()
+
+    def _change(self, load: "Callable[[], Embedder]") -> None:
+        try:
+            embedder = load()
+        except Exception:  # noqa: BLE001 - whatever it is, it costs the new model and no answer
+            _log.exception("the model that serves now cannot be loaded: the one before is used on")
+            return
+        searcher = Searcher(self.library, embedder)
+        with self._turn:  # requests on their way end with what they began with
+            self.searcher, self.neighbours = searcher, Neighbours(self.library, self._model)
+            self._latest.clear()
+
     def _need_model(self) -> None:
         state, _ = self.model_state
         if self._failure is not None:
@@ -190,11 +220,12 @@ class Engine:
 
     def _model(self) -> Model | None:
         """The one whose vectors are compared: the loaded one's, else the one last indexed with."""
-        models = [model for model in self.library.models() if model.generation > 0]
         embedder = self.searcher.embedder
-        if embedder is not None:
-            return next((model for model in models if model.fingerprint == embedder.fingerprint), None)
-        return models[0] if models else None
+        return _serving(self.library) if embedder is None else self.library.model(embedder.fingerprint)
+
+
+def _serving(library: Library) -> Model | None:
+    return next((model for model in library.models() if model.generation > 0), None)
 
 
 def ordered(query: Query, by: Order) -> Query:
