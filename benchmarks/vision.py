@@ -20,7 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel, Siglip2VisionConfig, Siglip2VisionModel
 
+from isthmus.checkpoints import resolve
 from isthmus.images.fits import native_grid
+from isthmus.vision.described import Describe, session_for
+from isthmus.vision.efficientnet import AT_ONCE, load_efficientnet
 from isthmus.vision.families import read_vision_config
 from isthmus.vision.packing import Grid, Packing
 from isthmus.vision.vit import VisionTransformer, _attend
@@ -43,6 +46,7 @@ def main() -> None:
     for dtype in (torch.float32, torch.bfloat16):
         against_clip(arguments.pairs, dtype)
     against_naflex(arguments.pairs)
+    against_torch(arguments.pairs)
     for workload in WORKLOADS:
         mechanisms(workload, arguments.pairs)
 
@@ -54,6 +58,27 @@ def against_clip(pairs: int, dtype: torch.dtype) -> None:
     pixels = torch.randn(16, 3, 224, 224).to(dtype)
     ratios = paired(lambda: ours(pixels), lambda: theirs(pixels), pairs)
     print(f"  transformers' CLIPVisionModel, ViT-B/32, 16 pictures, {dtype}: {spread(ratios)}")
+
+
+def against_torch(pairs: int) -> None:
+    """What the default embedder reads of 16 pictures of 224 x 224: ONNX Runtime against torch."""
+    checkpoint = resolve("default/efficientnet-lite0")
+    encoder = load_efficientnet(checkpoint)
+    describe = Describe(encoder.net.levels)
+    session = session_for(describe, checkpoint.fingerprint, 224)
+    if session is None:
+        print("  no ONNX Runtime: pip install 'isthmus[onnx]'")
+        return
+    pixels = torch.randn(16, 3, 224, 224).to(memory_format=torch.channels_last)
+    plain = pixels.contiguous().numpy()
+
+    def by_torch() -> None:
+        for start in range(0, 16, AT_ONCE):
+            describe(pixels[start : start + AT_ONCE])
+
+    print(
+        f"  torch, EfficientNet-Lite0 as the default embedder: {spread(paired(lambda: session(plain), by_torch, pairs))}"
+    )
 
 
 def against_naflex(pairs: int) -> None:

@@ -7,6 +7,7 @@ norm epsilon of 1e-3.
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -21,6 +22,7 @@ from isthmus.errors import CorruptPart, InputError
 from isthmus.images.boxes import patch_boxes
 from isthmus.images.fits import Letterbox
 from isthmus.images.views import Fit, View, Views
+from isthmus.vision.described import Describe, Session, session_for
 from isthmus.vision.features import Features, pad
 
 # kernel, stride, expansion, output channels, repeats: the B0 stages before scaling (Tan & Le, table 1)
@@ -37,6 +39,9 @@ WHITE = (255, 255, 255)
 WIDTH = 1280
 AT_ONCE = 4
 """Pictures in one pass on a processor: 33 ms each at 288 pixels, where 32 at once take 58 (one core, AVX2)."""
+
+PAYS = 100
+"""Pictures of one size after which ONNX Runtime takes over: to make its graph takes one to three seconds."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,9 @@ class EfficientNetEncoder:
     def __init__(self, name: str, net: EfficientNetLite, fit: Fit, weights: str) -> None:
         self.name, self.net, self.fit, self.width = name, net.eval().requires_grad_(False), fit, WIDTH
         self._weights = weights
+        self._describe = Describe(net.levels)
+        self._sessions: dict[int, Session | None] = {}
+        self._described: Counter[int] = Counter()
 
     @property
     def fingerprint(self) -> str:
@@ -194,12 +202,20 @@ class EfficientNetEncoder:
         """
         described = torch.empty(len(views), self.width_described, device=self.net.stem.conv.weight.device)
         for members, pixels in self.by_shape([picture.views[0] for picture in views]):
-            *stages, last = (grid.float().flatten(2) for grid in self.net.levels(pixels))
-            parts = [last.mean(2)]
-            for grid in stages:
-                parts += [grid.mean(2), grid.std(2, correction=0), grid.amax(2)]
-            described[torch.tensor(members, device=described.device)] = torch.cat(parts, dim=1)
+            session = self._session(pixels)
+            some = self._describe(pixels) if session is None else session(pixels.contiguous().numpy())
+            described[torch.tensor(members, device=described.device)] = some
         return described
+
+    def _session(self, pixels: Tensor) -> Session | None:
+        """ONNX Runtime's, once so many pictures came that making it pays; None where torch is to do it."""
+        side = pixels.shape[-1]
+        if pixels.device.type != "cpu" or pixels.dtype != torch.float32 or pixels.shape[-2] != side:
+            return None
+        self._described[side] += len(pixels)
+        if side not in self._sessions and self._described[side] > PAYS:
+            self._sessions[side] = session_for(self._describe, self._weights, side)
+        return self._sessions.get(side)
 
     def by_shape(self, views: Sequence[View]) -> Iterator[tuple[list[int], Tensor]]:
         """Places of equally shaped views, and their pixels [b, 3, H, W] where and as the network wants them: on a
