@@ -76,9 +76,8 @@ def against_torch(pairs: int) -> None:
         for start in range(0, 16, AT_ONCE):
             describe(pixels[start : start + AT_ONCE])
 
-    print(
-        f"  torch, EfficientNet-Lite0 as the default embedder: {spread(paired(lambda: session(plain), by_torch, pairs))}"
-    )
+    ratios = paired(lambda: session(plain), by_torch, pairs)
+    print(f"  torch, EfficientNet-Lite0 as the default embedder has it: {spread(ratios)}")
 
 
 def against_naflex(pairs: int) -> None:
