@@ -31,6 +31,10 @@ KINDS: tuple[PhotoKind, ...] = get_args(PhotoKind)
 """A photo's kinds are a number: bit i stands for KINDS[i]."""
 
 
+PAGE_LINES = 8
+"""Lines of text from which on a photo is taken for a page. Of drawn pictures (benchmarks.text_drawn, tune) all receipts
+had as many, and no sign; of the screenshots, which are known by other signs, a third had."""
+
 SECOND, DAY, MONTH, YEAR = range(4)
 """How exactly it is known when a photo was taken, in the order of `metadata.Precision`."""
 
@@ -122,7 +126,7 @@ def load_facts(library: "Library", photos: Sequence[int] | None = None) -> Facts
     unknowns.
 
     Of several files counts the one with a sidecar, then the one that knows the time best and from better than its
-    name, then the one that knows the place, then the first.
+    name, then the one that knows the place, then the first. A page of text is a document, unless it is a screenshot.
     """
     rows = library.query(
         """SELECT f.photo, t.taken, t.precision, t.latitude, t.longitude, coalesce(t.code, ''), coalesce(t.maker, ''),
@@ -133,14 +137,37 @@ def load_facts(library: "Library", photos: Sequence[int] | None = None) -> Facts
         + f" ORDER BY f.photo, {BEST}",
         photos or (),
     )
+    pages = _pages(library)
     best: dict[int, Fact] = {}
     for photo, taken, precision, latitude, longitude, code, maker, model, kinds in rows:
         if photo not in best:
             at = datetime.fromisoformat(taken) if taken else None
             best[photo] = Fact(
-                photo, at, precision or "second", latitude, longitude, code, maker, model, kinds_of(kinds)
+                photo,
+                at,
+                precision or "second",
+                latitude,
+                longitude,
+                code,
+                maker,
+                model,
+                with_document(kinds_of(kinds), photo in pages),
             )
     return Facts.of(list(best.values()))
+
+
+def with_document(kinds: frozenset[PhotoKind], is_page: bool) -> frozenset[PhotoKind]:
+    return kinds | {"document"} if is_page and "screenshot" not in kinds else kinds
+
+
+def is_page(library: "Library", photo: int) -> bool:
+    """Whether so many lines were read in it."""
+    return bool(library.query("SELECT count(*) >= ? FROM text_lines WHERE photo = ?", (PAGE_LINES, photo))[0][0])
+
+
+def _pages(library: "Library") -> frozenset[int]:
+    rows = library.query("SELECT photo FROM text_lines GROUP BY photo HAVING count(*) >= ?", (PAGE_LINES,))
+    return frozenset(photo for (photo,) in rows)
 
 
 def _numbered(values: list[T]) -> tuple[tuple[T, ...], NDArray[np.int32]]:

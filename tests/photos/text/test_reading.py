@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 
 from isthmus.errors import InputError
+from isthmus.images.views import Picture
 from isthmus.photos import schema
+from isthmus.photos.facts import PAGE_LINES
 from isthmus.photos.report import coverage
 from isthmus.photos.search import search
 from isthmus.photos.store import FILE, Library
 from isthmus.photos.text import kept
 from isthmus.photos.text.find import matches
+from isthmus.photos.text.lines import Line
 from isthmus.photos.text.reading import TOGETHER, ReadingReport, read_text, waiting
 
 from ..fakes import ColourEmbedder, paint, step_back
@@ -68,6 +71,30 @@ def test_what_was_read_is_found_and_counted(tmp_path: Path, folder: Path, embedd
     assert read(lib, again).read == 0
     assert not again.read_so_far
     assert is_whole(lib)
+
+
+def test_a_page_of_text_is_a_document(tmp_path: Path, embedder: ColourEmbedder) -> None:
+    photos = tmp_path / "p"
+    for name, colour in (("a.png", "red"), ("Screenshot_20240102-030405.png", "blue"), ("z.png", "green")):
+        paint(photos / name, colour)
+    lib = tmp_path / "lib"
+    run(lib, photos, embedder=embedder)
+
+    class Pages(Colours):
+        """Of all but green ones many lines."""
+
+        def read(self, picture: Picture) -> tuple[Line, ...]:
+            lines = super().read(picture)
+            return lines if lines[-1].text == "green" else lines * (PAGE_LINES // 2)
+
+    def found(store: Library) -> list[str]:
+        return [Path(hit.path).name for hit in search(store, embedder, "documents").hits]
+
+    with Library.read(lib) as store:
+        assert found(store) == []
+    read(lib, Pages())
+    with Library.read(lib) as store:
+        assert found(store) == ["a.png"]
 
 
 def test_documents_and_screenshots_are_read_first(tmp_path: Path, embedder: ColourEmbedder) -> None:

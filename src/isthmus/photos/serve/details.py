@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from functools import cache
 
-from isthmus.photos.facts import BEST, KINDS, load_facts
+from isthmus.photos.facts import BEST, KINDS, is_page, kinds_of, load_facts, with_document
 from isthmus.photos.metadata import Precision
 from isthmus.photos.query import Query
 from isthmus.photos.query.gazetteer import gazetteer
@@ -61,6 +61,7 @@ def photo_answer(library: Library, photo: int, query: Query, language: Language)
         if kind == "person" and (value not in people or people[value].box is None):
             box = Box(x=x, y=y, w=w, h=h) if None not in (x, y, w, h) else None
             people[value] = PersonAnswer(name=value, box=box)
+    kinds = with_document(kinds_of(rows[0][14] if rows else 0), is_page(library, photo))
     answer = PhotoAnswer(
         photo=photo,
         width=width,
@@ -78,7 +79,7 @@ def photo_answer(library: Library, photo: int, query: Query, language: Language)
         keywords=list(dict.fromkeys(value for kind, value, *_ in tags if kind == "keyword")),
         people=list(people.values()),
         named=named_in(library, photo),
-        kinds=[kind for at, kind in enumerate(KINDS) if rows and rows[0][14] >> at & 1],
+        kinds=[kind for kind in KINDS if kind in kinds],
         files=[
             FileAnswer(path=shown(file.path), raw=raw(file.path), bytes=file.size, there=file.there) for file in files
         ],
