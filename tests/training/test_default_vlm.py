@@ -14,7 +14,6 @@ from isthmus.checkpoints import resolve
 from isthmus.connectors import MlpConnector, SoftPromptConnector
 from isthmus.contrastive.sentence import load_minilm
 from isthmus.messages import user
-from isthmus.options import Options
 from isthmus.precision import fast_dtype
 from isthmus.training import default_vlm
 from isthmus.training.data.sources import Sample, stamps
@@ -28,7 +27,7 @@ from isthmus.vlm.load import load_vlm
 from isthmus.vlm.seal import seal
 
 pytestmark = pytest.mark.xdist_group("smollm2")
-HEADS = ("apple", "cat", "hat")
+HEADS = ("apple", "cat", "hat", "flower")
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
@@ -77,7 +76,7 @@ def _few_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stamps_root: 
     monkeypatch.setattr(default_vlm, "easy_vqa", no_shapes)
     monkeypatch.setattr(default_vlm, "TEST_SCENES", 4)
     monkeypatch.setattr(default_vlm, "EASY_VQA_STEP", 1)
-    monkeypatch.setattr(default_vlm, "GROUNDS", 3)
+    monkeypatch.setattr(default_vlm, "GROUNDS", 6)
 
 
 @pytest.mark.usefixtures("_few_pictures")
@@ -96,9 +95,8 @@ def test_a_recipe_makes_a_model_that_is_sealed_measured_and_goes_on_where_it_sto
     assert ("all, blind" in figures["scenes"]) == (wanted.blind is not None)
     assert {name.split()[-1] for name in config["lineage"]["held_out"].values()} <= set(HEADS)
 
-    answer = load_vlm(str(tmp_path / "one")).answer(
-        [user(Image.new("RGB", (90, 60), "red"), "What is this?")], Options(max_tokens=4)
-    )
+    asked = user(Image.new("RGB", (90, 60), "red"), "What is this?")
+    answer = load_vlm(str(tmp_path / "one")).answer([asked], max_tokens=4)
     assert answer.tokens_pictures > 0
 
     def never(*_: object, **__: object) -> None:

@@ -127,6 +127,8 @@ def train_names(
     with progress("overviews", count, "pictures", quiet=quiet) as reporter:
         for at in range(0, count, stage.batch):
             drawn = [each for each in draw(rng, sources, min(stage.batch, count - at)) if len(each.form) == 1]
+            if not drawn:  # a small batch of scenes alone
+                continue
             stored = torch.stack([each.stored for each in drawn]).to(encoder.classes.device)
             imagined = torch.tensor([each.imagined for each in drawn])
             seen.append(encoder.overview(stored, imagined).half())
