@@ -22,7 +22,7 @@ START = re.compile(
     r"|are there(?![a-z])|let me see(?![a-z])|(?:all|any|every|some)(?: of)?(?: the| my| our)?(?![a-z'])"
     r"|only(?![a-z])|just(?![a-z])|my(?![a-z])|our(?![a-z])|the(?![a-z])"
     r"|those(?![a-z])|these(?![a-z])|(?:a|an|one) (?=(?:photo|picture|pic|image)s?(?![a-z]))"
-    r"|best (?=(?:photo|picture|pic|image)s?(?![a-z]))"
+    r"|(?:best|that|this) (?=(?:photo|picture|pic|image|snapshot)s?(?![a-z]))"
     rf"|{_PHOTOS}(?![a-z])(?:'s)?(?: that| which)?(?: (?:i|we|you|she|he) (?:have |had )?(?:took"
     rf"|taken|made|shot))?(?: i| we)?(?: have)?(?: were| was| are)?"
     r"(?: taken| shot| made)?(?: of| showing| containing| featuring| where| with| from)?(?![a-z])"
