@@ -10,7 +10,7 @@ import pytest
 from isthmus.photos.index import index
 from isthmus.photos.search import Searcher, search
 from isthmus.photos.store import Library
-from isthmus.photos.sure import NEARER, Background, load_background
+from isthmus.photos.sure import CENTRED, NEARER, Background, Centred, load_background
 
 from .fakes import ColourEmbedder, paint
 
@@ -66,8 +66,26 @@ def test_sure_is_a_rank_among_the_other_things() -> None:
     background = Background(others)
     for rank in range(9):
         score = np.array([1 - 0.1 * rank + 0.05], np.float32)
-        assert background.nearer(view, score)[0] == rank
-        assert background.sure(view, score)[0] == (rank < NEARER)
+        assert background.nearer(view, score, Centred(score))[0] == rank
+        assert background.sure(view, score, Centred(score))[0] == (rank < NEARER)
+
+
+def test_what_texts_share_is_taken_out_of_all_alike() -> None:
+    """Ranks among the other things are what they were; a photo that is near to every text gains nothing by it."""
+    random = np.random.default_rng(0)
+    others, words = (random.standard_normal((n, 12)).astype(np.float32) + 2 for n in (40, 1))
+    others, words = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (others, words))
+    background = Background(others)
+    centred = background.centred(words[0])
+    assert np.linalg.norm(centred.vector) == pytest.approx(1, abs=1e-6)
+    views = random.standard_normal((200, 12)).astype(np.float16)
+    plain = background.nearer(views, views.astype(np.float32) @ words[0], Centred(words[0]))
+    assert background.nearer(views, views.astype(np.float32) @ centred.vector, centred).tolist() == plain.tolist()
+    shared = others.mean(0)
+    assert shared @ centred.vector < 0.8 * (shared @ words[0])
+    same = Background(np.tile(words, (5, 1)) / CENTRED).centred(words[0])
+    assert (same.share, same.length) == (0, 1)  # nothing would be left
+    assert same.vector.tolist() == words[0].tolist()
 
 
 def test_the_background_is_kept_and_made_again_where_it_is_damaged(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from isthmus.photos.regions import REGIONS, first_row
 if TYPE_CHECKING:  # they bring torch, and lancedb
     from isthmus.photos.lance import LanceScan
     from isthmus.photos.scan import Scan
-    from isthmus.photos.sure import Background
+    from isthmus.photos.sure import Background, Centred
 
 BLOCK = 256
 """Photos held against the background at once."""
@@ -84,6 +84,8 @@ class ByWords:
     photos: NDArray[np.int64]
     closer: "Scan | LanceScan | None" = None
     closer_photos: NDArray[np.int64] | None = None
+    words: "Centred | None" = None
+    """What the scans looked for; None for pictures."""
 
     def first(self, k: int) -> Best:
         """The best EXACT are scored in fp32; those further down, which are for scrolling, by the scan's fp16."""
@@ -154,7 +156,8 @@ class ByWords:
             if not len(block.photos):
                 return found
             assert block.scores is not None
-            surely = background.sure(self._views(block), block.scores)
+            assert self.words is not None
+            surely = background.sure(self._views(block), block.scores, self.words)
             found = found.then(block.at(surely))
             if len(best.photos) < k or surely.mean() < ENOUGH:
                 return found

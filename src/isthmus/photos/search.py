@@ -127,7 +127,7 @@ class Searcher:
         self._matrix: Kept[tuple[Matrix | LanceRows, Matrix | LanceRows | None] | None] = Kept(library)
         self._texts: Background | None = None
         # The words of a query stay while its conditions are changed, and while its results are paged through.
-        self._embed = lru_cache(64)(lambda words: vector_of(self._needed(), words))
+        self._embed = lru_cache(64)(lambda words: self._background().centred(vector_of(self._needed(), words)))
 
     def search(
         self, query: str | Query, top: int | None = None, *, like: Sequence[Like] = (), now: datetime | None = None
@@ -246,13 +246,15 @@ class Searcher:
             kept = self._matrix.get(self._load)
         if kept is None:
             return None
-        query = vector_of(self._needed(), words, like) if like else self._embed(words)
+        centred = None if like else self._embed(words)
+        query = vector_of(self._needed(), words, like) if centred is None else centred.vector
         whole, closer = kept
         return ByWords(
             whole.scan(query, np.isin(whole.photos, photos)),
             whole.photos,
             closer.scan(query, np.isin(closer.photos, photos)) if closer else None,
             closer.photos if closer else None,
+            centred,
         )
 
     def _background(self) -> Background:
