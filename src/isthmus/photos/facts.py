@@ -31,9 +31,9 @@ KINDS: tuple[PhotoKind, ...] = get_args(PhotoKind)
 """A photo's kinds are a number: bit i stands for KINDS[i]."""
 
 
-PAGE_LINES = 8
-"""Lines of text from which on a photo is taken for a page. Of drawn pictures (benchmarks.text_drawn, tune) all receipts
-had as many, and no sign; of the screenshots, which are known by other signs, a third had."""
+PAGE_LINES = 6
+"""Lines of text from which on a photo is taken for a page. Of drawn pictures (benchmarks.text_drawn, tune) receipts had 8
+to 13, signs 2 at most, posters in photos 5; screenshots, which are known by other signs, 5 to 10."""
 
 SECOND, DAY, MONTH, YEAR = range(4)
 """How exactly it is known when a photo was taken, in the order of `metadata.Precision`."""
