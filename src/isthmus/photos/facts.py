@@ -32,8 +32,8 @@ KINDS: tuple[PhotoKind, ...] = get_args(PhotoKind)
 
 
 PAGE_LINES = 6
-"""Lines of text from which on a photo is taken for a page. Of drawn pictures (benchmarks.text_drawn, tune) receipts had 8
-to 13, signs 2 at most, posters in photos 5; screenshots, which are known by other signs, 5 to 10."""
+"""Lines of text from which on a photo is taken for a page. Of drawn pictures (benchmarks.text_drawn, tune) receipts had
+8 to 13, signs 2 at most, posters in photos 5; screenshots, which are known by other signs, 5 to 10."""
 
 SECOND, DAY, MONTH, YEAR = range(4)
 """How exactly it is known when a photo was taken, in the order of `metadata.Precision`."""
