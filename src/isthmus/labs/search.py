@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from isthmus.labs import SEARCH, plots
 from isthmus.labs.collages import Studio, open_studio
-from isthmus.labs.nearest import Approximate, Hnsw, Ivf, Queries, Rows, exact, recall, scanned
+from isthmus.labs.nearest import Approximate, Hnsw, Ivf, Queries, Rows, exact, flat, recall, scanned
 from isthmus.labs.notes import SUFFIX, Notes
 from isthmus.labs.result import Check, Figure, Finding, Result, Table
 from isthmus.progress import Progress, progress
@@ -273,14 +273,11 @@ class _Library:
         queries, named = self.queries(n)
         truth = {kind: exact(rows, asked, K) for kind, asked in queries.items()}
         timed = queries[TEXTS][: settings.timed]
-        flat = faiss.IndexFlatIP(rows.shape[1])
-        flat.add(rows.astype(np.float32))
+        whole = flat(rows)
         exactly = in_turns(
-            {SCAN: lambda query: scanned(rows, query, K), FLAT: partial(_whole, flat)},
-            timed,
-            self.seed,
+            {SCAN: lambda query: scanned(rows, query, K), FLAT: partial(_whole, whole)}, timed, self.seed
         )
-        del flat
+        del whole
         step = self.bar.advance
         ways: dict[str, Callable[[], Approximate]] = {
             HNSW: lambda: Hnsw(rows, settings.links, settings.building, settings.hnsw, step),
@@ -316,8 +313,8 @@ class _Library:
         )
 
 
-def _whole(flat: Any, query: Queries) -> object:
-    return flat.search(query[None], K)
+def _whole(index: Any, query: Queries) -> object:
+    return index.search(query[None], K)
 
 
 def _one(index: Approximate, effort: int, query: Queries) -> object:
