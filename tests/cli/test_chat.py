@@ -1,5 +1,6 @@
 """`isthmus chat`: turns on pipes and on a terminal."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,10 @@ def test_on_a_terminal_ctrl_c_stops_the_answer_and_ctrl_d_the_chat(model: str, p
     terminal.type("\x03")
     terminal.wait_for("stopped")
     terminal.wait_for("> ")
-    terminal.type("half a line\x03")
+    terminal.type("half a line")
+    terminal.wait_for("half a line")  # it is at the prompt
+    time.sleep(1)  # and the prompt reads, however busy the machine is
+    terminal.type("\x03")
     terminal.wait_for("> ")
     terminal.type("\x04")
     code, _ = terminal.end()
