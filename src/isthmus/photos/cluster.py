@@ -9,7 +9,7 @@ import logging
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from isthmus.errors import InputError, IsthmusError, MissingPart
 from isthmus.photos.catalogue import Pending
 from isthmus.photos.read import Decoded, Reader, Twin
 from isthmus.photos.source import NotThere, Opener, Source
-from isthmus.photos.store import Library, Model, Outcome, Unread
+from isthmus.photos.store import Library, Model, Outcome
 from isthmus.photos.through import Cut, Seen
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Cluster:
         """What became of each file, as `Reader` has it and with its vector, in the order of files."""
         source = iter(files)
         while not stop() and (some := list(islice(source, AT_ONCE))):
-            known = _Known(dict(_seen(library, model)), frozenset(hash for (hash,) in library.query(PRINTED)))
+            known = _Known(dict(_seen(library, model)), library.printed())
             yield from self._over(some, _ReadFiles, {"known": known}, self.batch)
 
     def see(self, source: Source, photos: Sequence[int], cut: Cut, stop: Callable[[], bool]) -> Iterator[Seen]:
@@ -147,17 +147,10 @@ class _ReadFiles(_Worker):
         found: list[Outcome | Twin | Decoded] = [self.reader.read(each) for each in items]
         decoded = [each for each in found if isinstance(each, Decoded)]
         vectors = iter(self.vectors([each.views for each in decoded]) if decoded else ())
-        outcomes = [self._seen(each, next(vectors)) if isinstance(each, Decoded) else each for each in found]
+        outcomes = [each.seen(next(vectors)) if isinstance(each, Decoded) else each for each in found]
         for each in decoded:
             self.reader.release(each.known.hash)
         return outcomes
-
-    def _seen(self, item: Decoded, vector: NDArray[np.float32]) -> Outcome:
-        known = item.known
-        if np.isfinite(vector).all():
-            return replace(known, vector=vector.astype(np.float16))
-        why = "the model gave numbers that are not finite"
-        return Unread(known.file, known.size, known.mtime_ns, "error", why)
 
 
 class _SeePhotos(_Worker):
@@ -176,9 +169,6 @@ class _SeePhotos(_Worker):
             return Seen(photo, reason=error.reason)
         except Exception as error:  # noqa: BLE001 - one photo's trouble, and listed as such
             return Seen(photo, reason=f"error: {type(error).__name__}")
-
-
-PRINTED = "SELECT p.hash FROM photos p JOIN prints r ON r.photo = p.id"
 
 
 def _seen(library: Library, model: Model) -> Iterator[tuple[bytes, tuple[int, int]]]:

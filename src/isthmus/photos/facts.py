@@ -137,7 +137,7 @@ def load_facts(library: "Library", photos: Sequence[int] | None = None) -> Facts
         + f" ORDER BY f.photo, {BEST}",
         photos or (),
     )
-    pages = _pages(library)
+    of_text = pages(library, photos)
     best: dict[int, Fact] = {}
     for photo, taken, precision, latitude, longitude, code, maker, model, kinds in rows:
         if photo not in best:
@@ -151,7 +151,7 @@ def load_facts(library: "Library", photos: Sequence[int] | None = None) -> Facts
                 code,
                 maker,
                 model,
-                with_document(kinds_of(kinds), photo in pages),
+                with_document(kinds_of(kinds), photo in of_text),
             )
     return Facts.of(list(best.values()))
 
@@ -160,13 +160,12 @@ def with_document(kinds: frozenset[PhotoKind], is_page: bool) -> frozenset[Photo
     return kinds | {"document"} if is_page and "screenshot" not in kinds else kinds
 
 
-def is_page(library: "Library", photo: int) -> bool:
-    """Whether so many lines were read in it."""
-    return bool(library.query("SELECT count(*) >= ? FROM text_lines WHERE photo = ?", (PAGE_LINES, photo))[0][0])
-
-
-def _pages(library: "Library") -> frozenset[int]:
-    rows = library.query("SELECT photo FROM text_lines GROUP BY photo HAVING count(*) >= ?", (PAGE_LINES,))
+def pages(library: "Library", photos: Sequence[int] | None = None) -> frozenset[int]:
+    """Those in which so many lines were read; of these, where given (some hundreds at most)."""
+    some = "" if photos is None else f"WHERE photo IN ({', '.join('?' * len(photos))})"
+    rows = library.query(
+        f"SELECT photo FROM text_lines {some} GROUP BY photo HAVING count(*) >= {PAGE_LINES}", photos or ()
+    )
     return frozenset(photo for (photo,) in rows)
 
 

@@ -5,11 +5,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from isthmus.errors import InputError
 from isthmus.photos import paths
@@ -244,15 +242,8 @@ class _Run:
     def _embed(self) -> list[Outcome]:
         if not self.ready:
             return []
-        outcomes: list[Outcome] = []
         vectors = self.embedder.images([item.views for item in self.ready]).float().cpu().numpy()
-        for item, vector in zip(self.ready, vectors, strict=True):
-            known = item.known
-            if np.isfinite(vector).all():
-                outcomes.append(replace(known, vector=vector.astype(np.float16)))
-            else:
-                why = "the model gave numbers that are not finite"
-                outcomes.append(Unread(known.file, known.size, known.mtime_ns, "error", why))
+        outcomes = [item.seen(vector) for item, vector in zip(self.ready, vectors, strict=True)]
         self.ready.clear()
         return outcomes
 

@@ -8,7 +8,6 @@ those of the local scan. Source: https://docs.lancedb.com/search/vector-search
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from isthmus.errors import InputError, MissingPart
 from isthmus.photos.facts import Mask
-from isthmus.photos.matrix import CHUNK, Of, rows_of, vector_counts
+from isthmus.photos.matrix import CHUNK, Of, chunks, photos_of, rows_of, vector_counts
 from isthmus.photos.store import Library, Model
 
 if TYPE_CHECKING:
@@ -167,10 +166,10 @@ def _batches(library: Library, model: Model, of: Of, schema: Any, after: int, fi
     import pyarrow as pa
 
     source = (each for each in rows_of(library, model, of) if each[0] > after)
-    while some := list(islice(source, CHUNK)):
+    for some in chunks(source):
         flat = np.frombuffer(b"".join(vectors for _, _, vectors in some), "<f2")
-        counts = [len(vectors) // (2 * model.dim) for _, _, vectors in some]
-        ids, photos = (np.repeat(np.array([each[at] for each in some], np.int64), counts) for at in (0, 1))
+        photos = photos_of(some, model)
+        ids = photos_of([(id, id, vectors) for id, _, vectors in some], model)
         rows = np.arange(first, first + len(ids))
         first += len(ids)
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat, pa.float16()), model.dim)

@@ -126,12 +126,12 @@ def _write(path: Path, library: Library, model: Model, of: Of) -> None:
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
             file.write(bytes(HEADER))
-            for some in _chunks(rows_of(library, model, of)):
+            for some in chunks(rows_of(library, model, of)):
                 block = b"".join(vector for _, _, vector in some)
                 block += bytes(-len(block) % 8)  # only the last chunk can need it
                 file.write(block)
                 total += _sum(np.frombuffer(block, "<u8"))
-                photos.append(_photos(some, model))
+                photos.append(photos_of(some, model))
                 rows, last, crc = rows + len(photos[-1]), some[-1][0], zlib.crc32(some[-1][2])
             ids = np.concatenate([np.empty(0, "<i8"), *photos])
             file.write(ids.tobytes())
@@ -151,7 +151,7 @@ def _write(path: Path, library: Library, model: Model, of: Of) -> None:
 def _in_memory(library: Library, model: Model, of: Of) -> Matrix:
     rows = list(rows_of(library, model, of))
     vectors = np.frombuffer(bytearray(b"".join(vector for _, _, vector in rows)), "<f2")
-    return Matrix(vectors.reshape(-1, model.dim), _photos(rows, model), on_disk=False)
+    return Matrix(vectors.reshape(-1, model.dim), photos_of(rows, model), on_disk=False)
 
 
 def rows_of(library: Library, model: Model, of: Of) -> Iterator[tuple[int, int, bytes]]:
@@ -172,7 +172,7 @@ def _generation(model: Model, of: Of) -> int:
     return model.generation if of == "vectors" else model.closer
 
 
-def _photos(rows: Sequence[tuple[int, int, bytes]], model: Model) -> NDArray[np.int64]:
+def photos_of(rows: Sequence[tuple[int, int, bytes]], model: Model) -> NDArray[np.int64]:
     """The photo of each row of the matrix."""
     counts = [len(vectors) // (2 * model.dim) for _, _, vectors in rows]
     return np.repeat(np.array([photo for _, photo, _ in rows], "<i8"), counts)
@@ -188,7 +188,7 @@ def _sum(words: NDArray[np.uint64]) -> int:
     return int(words.sum(dtype=np.uint64))
 
 
-def _chunks(rows: Iterable[tuple[int, int, bytes]]) -> Iterator[list[tuple[int, int, bytes]]]:
+def chunks(rows: Iterable[tuple[int, int, bytes]]) -> Iterator[list[tuple[int, int, bytes]]]:
     source = iter(rows)
     while some := list(islice(source, CHUNK)):
         yield some

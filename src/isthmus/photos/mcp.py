@@ -94,7 +94,8 @@ def server(library: "Library", load: "Callable[[], Embedder] | None") -> MCPServ
             if query.needs_model:
                 if load is None:
                     raise ToolError("no photos are indexed yet; the user can: isthmus photos index FOLDER")
-                serving = next((model.fingerprint for model in library.models() if model.generation > 0), "")
+                model = library.serving()
+                serving = model.fingerprint if model else ""
                 if searcher.embedder is None or serving not in (searcher.embedder.fingerprint, tried):
                     searcher, tried = Searcher(library, load()), serving
             ranking = searcher.rank(query)

@@ -9,6 +9,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from threading import Lock
 
+import numpy as np
+from numpy.typing import NDArray
+
 from isthmus.errors import PictureError
 from isthmus.images.open import MAX_BYTES, open_picture
 from isthmus.images.sniff import HEAD, sniff
@@ -34,6 +37,14 @@ class Decoded:
 
     known: Known
     views: Views
+
+    def seen(self, vector: NDArray[np.float32]) -> Outcome:
+        """With what the model made of it [dim]."""
+        known = self.known
+        if np.isfinite(vector).all():
+            return replace(known, vector=vector.astype(np.float16))
+        why = "the model gave numbers that are not finite"
+        return Unread(known.file, known.size, known.mtime_ns, "error", why)
 
 
 @dataclass(frozen=True)

@@ -233,6 +233,10 @@ class Library:
         rows = self.query("SELECT id, fingerprint, name, dim, generation, closer FROM models ORDER BY used_at DESC")
         return [Model(*row) for row in rows]
 
+    def serving(self) -> Model | None:
+        """The one searches use; None where there are no vectors."""
+        return next((model for model in self.models() if model.generation > 0), None)
+
     def model(self, fingerprint: str) -> Model | None:
         return next((model for model in self.models() if model.fingerprint == fingerprint), None)
 
@@ -244,6 +248,13 @@ class Library:
             (hash, model.id),
         )
         return rows[0] if rows else None
+
+    def printed(self) -> frozenset[bytes]:
+        """The hashes of all photos that `has_print` is true of."""
+        rows = self.query(
+            "SELECT p.hash FROM photos p JOIN prints r ON r.photo = p.id WHERE r.version >= ?", (prints.VERSION,)
+        )
+        return frozenset(hash for (hash,) in rows)
 
     def has_print(self, hash: bytes) -> bool:
         """Whether the photo with that content has been looked at for its print."""

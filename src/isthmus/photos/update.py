@@ -64,7 +64,7 @@ def update(
 
 def check_model(library: Library, embedder: "Embedder") -> None:
     """Raises InputError where another model serves than this one."""
-    serving = next((model for model in library.models() if model.generation > 0), None)
+    serving = library.serving()
     if serving is None or serving.fingerprint == embedder.fingerprint:
         return
     same = "its state has changed since" if serving.name == embedder.name else f"not with {embedder.name}"

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -21,6 +22,10 @@ from isthmus.photos.serve.thumbnails import Thumbnails
 from isthmus.photos.store import Library
 
 from ..fakes import ColourEmbedder, paint
+from .browser import CHROMIUM, FLAGS, needs_chromium
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 PORT = 8642
 HERE = f"http://127.0.0.1:{PORT}"
@@ -128,6 +133,17 @@ def find(page: TestClient) -> Callable[..., dict[str, object]]:
         return told(page.get("/api/search", params=asked))
 
     return search
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    from playwright.sync_api import sync_playwright
+
+    needs_chromium()
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
 
 
 def told(answer: httpx.Response) -> dict:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from isthmus.photos.index import index
 from isthmus.photos.regions import look_closer
@@ -18,7 +18,7 @@ from isthmus.photos.store import Library
 
 from ..fakes import ColourEmbedder
 from ..test_naming import scene
-from .browser import CHROMIUM, FLAGS, needs_chromium, served
+from .browser import served
 from .conftest import HERE, PORT, told
 from .test_page import PATIENCE, complaints, context, settled
 
@@ -142,15 +142,6 @@ def test_like_a_part_of_a_photo(client: TestClient) -> None:
     assert client.get(f"/api/photos/{photo}/similar", params={"part": "0,0,0,1"}).status_code == 400
     assert client.get(f"/api/photos/{photo}/similar", params={"part": "0,0,2,1"}).status_code == 422
     assert client.get("/api/photos/999/similar", params={"part": MIDDLE}).status_code == 404
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    needs_chromium()
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

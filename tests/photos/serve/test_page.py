@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from isthmus.photos.index import index
 from isthmus.photos.store import Library
 
 from ..fakes import COLOURS, ColourEmbedder, paint
-from .browser import CHROMIUM, FLAGS, needs_chromium, served
+from .browser import needs_chromium, served
 from .conftest import PARIS, ROME, placed
 
 MANY = 2400
@@ -41,15 +41,6 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(many: Path) -> Iterator[str]:
     with served(many / "lib") as where:
         yield where
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    needs_chromium()
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 def context(browser: Browser, **more: object) -> BrowserContext:

@@ -52,10 +52,10 @@ def publish_command(
     from isthmus.photos.store import Library
 
     with Library.read(library_folder(library)) as store:
-        models = [model for model in store.models() if model.generation > 0]
-        if not models:
+        model = store.serving()
+        if model is None:
             raise InputError("no photos are indexed yet", todo="index some with: isthmus photos index FOLDER")
-        done = publish(store, models[0], uri)
+        done = publish(store, model, uri)
     if as_json:
         print_json({of: vars(each) for of, each in done.items()})
     else:

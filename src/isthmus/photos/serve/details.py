@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from functools import cache
 
-from isthmus.photos.facts import BEST, KINDS, is_page, kinds_of, load_facts, with_document
+from isthmus.photos.facts import BEST, KINDS, kinds_of, load_facts, pages, with_document
 from isthmus.photos.metadata import Precision
 from isthmus.photos.query import Query
 from isthmus.photos.query.gazetteer import gazetteer
@@ -61,7 +61,7 @@ def photo_answer(library: Library, photo: int, query: Query, language: Language)
         if kind == "person" and (value not in people or people[value].box is None):
             box = Box(x=x, y=y, w=w, h=h) if None not in (x, y, w, h) else None
             people[value] = PersonAnswer(name=value, box=box)
-    kinds = with_document(kinds_of(rows[0][14] if rows else 0), is_page(library, photo))
+    kinds = with_document(kinds_of(rows[0][14] if rows else 0), bool(pages(library, [photo])))
     answer = PhotoAnswer(
         photo=photo,
         width=width,

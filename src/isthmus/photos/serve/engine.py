@@ -189,7 +189,7 @@ class Engine:
 
     def _follow(self) -> None:
         """Where another model serves than the loaded one, load that. One that was asked for by name stays."""
-        if self._load is None or not self._loaded.is_set() or (serving := _serving(self.library)) is None:
+        if self._load is None or not self._loaded.is_set() or (serving := self.library.serving()) is None:
             return
         embedder = self.searcher.embedder
         with self._turn:
@@ -221,11 +221,7 @@ class Engine:
     def _model(self) -> Model | None:
         """The one whose vectors are compared: the loaded one's, else the one last indexed with."""
         embedder = self.searcher.embedder
-        return _serving(self.library) if embedder is None else self.library.model(embedder.fingerprint)
-
-
-def _serving(library: Library) -> Model | None:
-    return next((model for model in library.models() if model.generation > 0), None)
+        return self.library.serving() if embedder is None else self.library.model(embedder.fingerprint)
 
 
 def ordered(query: Query, by: Order) -> Query:
