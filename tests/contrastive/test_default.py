@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from isthmus.checkpoints import resolve
 from isthmus.contrastive import load_embedder
-from isthmus.contrastive.default import DefaultEmbedder, Heads, HeadsConfig, load_default_embedder
+from isthmus.contrastive.default import DefaultEmbedder, Heads, load_default_embedder
+from isthmus.contrastive.heads import HeadsConfig
 from isthmus.contrastive.metrics import first_rank
 from isthmus.errors import CorruptPart
 from isthmus.images.open import open_picture

@@ -50,7 +50,7 @@ class TorchFree(ColourEmbedder):
         return Array(self.vectors(views))
 
     def texts(self, texts: Sequence[str]) -> Any:
-        return Array(np.tile(self.unit, (len(texts), 1)))
+        return np.tile(self.unit, (len(texts), 1))
 
     @property
     def unit(self) -> np.ndarray:

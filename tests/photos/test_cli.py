@@ -34,6 +34,7 @@ def cheap_models(monkeypatch: pytest.MonkeyPatch) -> None:
         return ColourEmbedder()
 
     monkeypatch.setattr(contrastive, "load_embedder", load)
+    monkeypatch.setattr("isthmus.contrastive.words.load_words_first", lambda *_: None)
 
 
 @pytest.fixture

@@ -1,11 +1,25 @@
 """The scan is exact: the order of fp32 arithmetic over the stored vectors."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+import torch  # noqa: F401 - it is there for those who look
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isthmus.photos.scan import Scan
+from isthmus.photos import scan
+from isthmus.photos.scan import SCALE, Scan
+
+
+@pytest.fixture(autouse=True, scope="module", params=["torch", "numpy"])
+def products(request: pytest.FixtureRequest) -> Iterator[None]:
+    """By torch, and as where it is not loaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        assert scan._torch() is not None
+        if request.param == "numpy":
+            patch.setattr(scan, "_torch", lambda: None)
+        yield
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -58,3 +72,10 @@ def test_rounding_of_the_first_pass_loses_nothing_in_a_crowd() -> None:
     stored = unit(random.standard_normal((30_000, 64))).astype(np.float16)
     for query in unit(random.standard_normal((20, 64))):
         check(stored, query, 2000)
+
+
+def test_every_finite_half_is_turned_exactly() -> None:
+    halves = np.arange(65536, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    assert len(halves) == 63488
+    assert (scan._shifted(halves) * SCALE).tolist() == halves.astype(np.float64).tolist()

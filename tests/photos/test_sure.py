@@ -10,7 +10,7 @@ import pytest
 from isthmus.photos.index import index
 from isthmus.photos.search import Searcher, search
 from isthmus.photos.store import Library
-from isthmus.photos.sure import CENTRED, NEARER, Background, Centred, load_background
+from isthmus.photos.sure import CENTRED, NEARER, ROUNDING, Background, Bars, Centred, load_background
 
 from .fakes import ColourEmbedder, paint
 
@@ -59,15 +59,48 @@ def test_an_order_by_time_is_that_of_what_is_sure(library: Library, embedder: Co
     assert [Path(hit.path).stem[:4] for hit in found.hits[:6]] == [f"201{at}" for at in range(6)]
 
 
+def nearer(background: Background, views: np.ndarray, words: Centred) -> list[int]:
+    """How many of the texts are nearer to each view than the words are, counted one by one."""
+    wide = views.astype(np.float32)
+    others = wide @ ((background.vectors - words.share * background.centre) / words.length).T
+    return (others > (wide @ words.vector)[:, None] + ROUNDING).sum(1).tolist()
+
+
+def surely(background: Background, views: np.ndarray, words: Centred, rows: list[int] | None = None) -> list[bool]:
+    at = np.arange(len(views)) if rows is None else np.array(rows)
+    scores = views[at].astype(np.float32) @ words.vector
+    return Bars(background, len(views)).surely(at, scores, words, lambda some: views[some]).tolist()
+
+
 def test_sure_is_a_rank_among_the_other_things() -> None:
     others = np.eye(20, dtype=np.float32)
     view = np.zeros((1, 20), np.float16)
     view[0, :10] = np.linspace(1, 0.1, 10)
-    background = Background(others)
+    bars = Bars(Background(others), 1)
     for rank in range(9):
         score = np.array([1 - 0.1 * rank + 0.05], np.float32)
-        assert background.nearer(view, score, Centred(score))[0] == rank
-        assert background.sure(view, score, Centred(score))[0] == (rank < NEARER)
+        found = bars.surely(np.array([0]), score, Centred(score), lambda rows: view[rows])
+        assert found[0] == (rank < NEARER)
+
+
+def test_bars_are_worked_out_once_for_all_words() -> None:
+    random = np.random.default_rng(1)
+    views = random.standard_normal((1200, 12)).astype(np.float16)
+    texts = random.standard_normal((30, 12)).astype(np.float32)
+    background, taken = Background(texts / np.linalg.norm(texts, axis=1, keepdims=True)), []
+
+    def take(rows: np.ndarray) -> np.ndarray:
+        taken.extend(rows.tolist())
+        return views[rows]
+
+    bars = Bars(background, len(views))
+    for words in random.standard_normal((3, 12)).astype(np.float32):
+        centred = background.centred(words / np.linalg.norm(words))
+        rows = random.permutation(len(views))[:900]
+        found = bars.surely(rows, views[rows].astype(np.float32) @ centred.vector, centred, take)
+        assert found.tolist() == [count < NEARER for count in nearer(background, views[rows], centred)]
+        assert 0 < found.sum() < 900
+    assert len(taken) == len(set(taken)) <= len(views)
 
 
 def test_what_texts_share_is_taken_out_of_all_alike() -> None:
@@ -79,8 +112,10 @@ def test_what_texts_share_is_taken_out_of_all_alike() -> None:
     centred = background.centred(words[0])
     assert np.linalg.norm(centred.vector) == pytest.approx(1, abs=1e-6)
     views = random.standard_normal((200, 12)).astype(np.float16)
-    plain = background.nearer(views, views.astype(np.float32) @ words[0], Centred(words[0]))
-    assert background.nearer(views, views.astype(np.float32) @ centred.vector, centred).tolist() == plain.tolist()
+    assert nearer(background, views, centred) == nearer(background, views, Centred(words[0]))
+    plain = surely(background, views, Centred(words[0]))
+    assert surely(background, views, centred) == plain
+    assert 0 < sum(plain) < 200
     shared = others.mean(0)
     assert shared @ centred.vector < 0.8 * (shared @ words[0])
     same = Background(np.tile(words, (5, 1)) / CENTRED).centred(words[0])

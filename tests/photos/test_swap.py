@@ -165,6 +165,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> None:
         return known[name]
 
     monkeypatch.setattr(contrastive, "load_embedder", load)
+    monkeypatch.setattr("isthmus.contrastive.words.load_words_first", lambda *_: None)
 
 
 def test_there_and_back_and_forgotten(run: Run, models: None, tmp_path: Path, folder: Path) -> None:  # noqa: ARG001, F811

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,8 @@ from isthmus.checkpoints.cache import remembered_sha256
 from isthmus.errors import CorruptPart
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 INDEX = "model.safetensors.index.json"
@@ -96,6 +99,23 @@ class Checkpoint:
                             found[key[len(prefix) :]] = file.get_tensor(key)
             except SafetensorError as error:
                 raise CorruptPart(f"{shard} is damaged", why=str(error), todo="fetch it again") from None
+        return found
+
+    def arrays(self, names: Collection[str] | None = None) -> "dict[str, NDArray[np.float32]]":
+        """The tensors of these names (None: all) in float32, without torch. Raises CorruptPart, KeyError for a name
+        that is not there."""
+        from safetensors import SafetensorError, safe_open
+
+        found: dict[str, NDArray[np.float32]] = {}
+        for shard in self.shards:
+            try:
+                with safe_open(shard, framework="np") as file:
+                    wanted = [key for key in file.keys() if names is None or key in names]  # noqa: SIM118
+                    found |= {key: file.get_tensor(key).astype("float32", copy=False) for key in wanted}
+            except SafetensorError as error:
+                raise CorruptPart(f"{shard} is damaged", why=str(error), todo="fetch it again") from None
+        if missing := set(names or ()) - set(found):
+            raise KeyError(min(missing))
         return found
 
     @cached_property

@@ -9,38 +9,19 @@ classes have no name for. Both parts are unit vectors, so that similarity is the
 Notation: B pictures or texts, D learned dimensions (384 MiniLM's), C classes.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.checkpoints import Checkpoint, resolve
+from isthmus.contrastive.heads import HeadsConfig, fingerprint_of
 from isthmus.contrastive.sentence import SentenceEncoder, load_minilm
 from isthmus.errors import CorruptPart
 from isthmus.images.views import Views
 from isthmus.vision.efficientnet import EfficientNetEncoder, load_efficientnet
-
-WIDTH_TEXT = 384
-
-
-@dataclass(frozen=True)
-class HeadsConfig:
-    """`prior_weight` is the prior's share against the learned part's 1; `temperature` divides the class logits,
-    of whose probabilities the `top` largest count; `centre` is how much of the mean caption is taken out of
-    every text, which all captions share and which tells none apart."""
-
-    width_image: int = 3584
-    width_text: int = WIDTH_TEXT
-    dim: int = 384
-    prior_weight: float = 2.0
-    temperature: float = 2.0
-    top: int = 50
-    centre: float = 0.4
 
 
 class Heads(nn.Module):
@@ -106,8 +87,7 @@ class DefaultEmbedder:
     @property
     def fingerprint(self) -> str:
         """Over weights, head settings and Fit; not over dtype and device, which only round."""
-        parts = [self._weights, asdict(self.heads.config), self.fit.fingerprint]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+        return fingerprint_of(self._weights, self.heads.config, self.fit.fingerprint)
 
     @torch.no_grad()
     def images(self, views: Sequence[Views]) -> Tensor:

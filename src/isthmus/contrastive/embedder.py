@@ -1,11 +1,12 @@
 """Embedder: pictures and texts to one space. The contract the photo library and the evaluations rely on."""
 
 from collections.abc import Sequence
-from typing import Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol
 
 from isthmus.images.views import Fit, Views
+
+if TYPE_CHECKING:  # who searches with words alone goes without it (`words.py`)
+    from torch import Tensor
 
 
 class Embedder(Protocol):
@@ -21,8 +22,8 @@ class Embedder(Protocol):
     def fingerprint(self) -> str:
         """Hex hash over all weights and the Fit: vectors under different fingerprints are never compared."""
 
-    def images(self, views: Sequence[Views]) -> Tensor:
+    def images(self, views: Sequence[Views]) -> "Tensor":
         """[B, dim] float32, unit length, on the embedder's device."""
 
-    def texts(self, texts: Sequence[str]) -> Tensor:
+    def texts(self, texts: Sequence[str]) -> "Tensor":
         """[B, dim] float32, unit length, on the embedder's device."""

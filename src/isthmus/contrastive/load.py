@@ -1,15 +1,18 @@
 """`load_embedder(name)`: the default embedder, or a dual encoder by Hugging Face id or folder."""
 
-import torch
+from typing import TYPE_CHECKING
 
 from isthmus.checkpoints import resolve
 from isthmus.contrastive.embedder import Embedder
+
+if TYPE_CHECKING:
+    import torch
 
 DEFAULT = "default/embedder"
 
 
 def load_embedder(
-    name: str = DEFAULT, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+    name: str = DEFAULT, *, device: "str | torch.device" = "cpu", dtype: "torch.dtype | None" = None
 ) -> Embedder:
     """The embedder of that name, frozen. `dtype` None: float32.
 

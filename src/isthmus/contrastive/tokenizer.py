@@ -10,17 +10,18 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from tokenizers import Regex, normalizers, pre_tokenizers, processors
 from tokenizers import Tokenizer as Backend
 from tokenizers.models import BPE, WordPiece
-from torch import Tensor
 
 from isthmus.checkpoints import Checkpoint
 from isthmus.contrastive.spiece import read_spiece
 from isthmus.errors import CorruptPart, MissingPart
+
+if TYPE_CHECKING:  # who asks for rows alone goes without it
+    from torch import Tensor
 
 Cleaning = Literal["none", "lower", "canonical"]
 
@@ -29,8 +30,8 @@ Cleaning = Literal["none", "lower", "canonical"]
 class TextTokens:
     """ids [B, T] int64, right-padded; mask [B, T] bool, True where there is a token. Both on the CPU."""
 
-    ids: Tensor
-    mask: Tensor
+    ids: "Tensor"
+    mask: "Tensor"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Tokenizer:
     """SHA-256 over the files it was read from: other ids, other vectors."""
 
     def __call__(self, texts: Sequence[str]) -> TextTokens:
+        import torch
+
         rows = self.rows(texts)
         length = self.max_tokens if self.fixed else max((len(row) for row in rows), default=0)
         ids = torch.full((len(rows), length), self.padding, dtype=torch.int64)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.contrastive.words import WordsFirst, text_vectors, whole
 from isthmus.errors import InputError, IsthmusError
 from isthmus.photos.pointed import Shown
 
@@ -57,7 +58,7 @@ def terms(words: str) -> tuple[Term, ...]:
     return tuple(found)
 
 
-def vector_of(embedder: "Embedder", words: str, like: Sequence[Like] = ()) -> NDArray[np.float32]:
+def vector_of(embedder: "Embedder | WordsFirst", words: str, like: Sequence[Like] = ()) -> NDArray[np.float32]:
     """[dim] float32, unit length, on the CPU, where the matrix is.
 
     Raises InputError or PictureError for a picture that cannot be read, IsthmusError where nothing is left of the sum.
@@ -66,11 +67,12 @@ def vector_of(embedder: "Embedder", words: str, like: Sequence[Like] = ()) -> ND
     total = np.zeros(embedder.dim, np.float32)
     if parts:
         weights = np.array([part.weight for part in parts], np.float32)
-        total += weights @ embedder.texts([part.words for part in parts]).detach().float().cpu().numpy()
+        total += weights @ text_vectors(embedder, [part.words for part in parts])
     if like:
         weights = np.array([each.weight for each in like], np.float32)
-        views = [embedder.fit(each.picture.open_with_hash()[0]) for each in like]
-        total += weights @ embedder.images(views).detach().float().cpu().numpy()
+        pictures = whole(embedder)
+        views = [pictures.fit(each.picture.open_with_hash()[0]) for each in like]
+        total += weights @ pictures.images(views).detach().float().cpu().numpy()
     length = float(np.linalg.norm(total))
     if not np.isfinite(length) or length < 1e-6:
         raise IsthmusError(f"{embedder.name} made no vector of the query", todo="try other words, or another --model")

@@ -14,15 +14,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.photos.scan import Scan
 from isthmus.photos.store import Library, Model
-
-if TYPE_CHECKING:
-    from isthmus.photos.scan import Scan
 
 FORMAT = "isthmus vectors 1"
 
@@ -47,10 +45,8 @@ class Matrix:
     photos: NDArray[np.int64]
     on_disk: bool
 
-    def scan(self, query: NDArray[np.float32], keep: NDArray[np.bool_] | None = None) -> "Scan":
+    def scan(self, query: NDArray[np.float32], keep: NDArray[np.bool_] | None = None) -> Scan:
         """query [dim]; keep [N]: the only rows that count."""
-        from isthmus.photos.scan import Scan  # brings torch, which a page that shows photos by time never needs
-
         return Scan.of(self.vectors, query, keep)
 
 

@@ -24,6 +24,7 @@ from isthmus.photos.source import NotThere, Source
 
 if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
+    from isthmus.contrastive.words import WordsFirst
     from isthmus.photos.store import Library
 
 T = TypeVar("T")
@@ -73,7 +74,7 @@ class Status(BaseModel):
     folders: list[str]
 
 
-def server(library: "Library", load: "Callable[[], Embedder] | None") -> MCPServer:
+def server(library: "Library", load: "Callable[[], Embedder | WordsFirst] | None") -> MCPServer:
     """`load` gives the model that serves, when the first words come and where another comes to serve; None where the
     library has no vectors."""
     searcher, tried = Searcher(library, None), ""

@@ -4,6 +4,7 @@ Notation: N rows of a matrix, D numbers each; M photos.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 from isthmus.photos.gloss import Gloss
 from isthmus.photos.query import Query
 from isthmus.photos.regions import REGIONS, first_row
+from isthmus.photos.scan import Scan, largest
 
-if TYPE_CHECKING:  # they bring torch, and lancedb
+if TYPE_CHECKING:  # they bring lancedb, and the models
     from isthmus.photos.lance import LanceScan
-    from isthmus.photos.scan import Scan
-    from isthmus.photos.sure import Background, Centred
+    from isthmus.photos.sure import Bars, Centred
 
 BLOCK = 256
 """Photos held against the background at once."""
@@ -36,6 +37,13 @@ class Best:
     scores: NDArray[np.float32] | None = None
     parts: NDArray[np.int64] | None = None
     rows: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def first(self, k: int) -> "Best":
+        """The best k at most."""
+        return self.at(slice(k))
 
     def at(self, which: "NDArray[np.bool_] | NDArray[np.int64] | slice") -> "Best":
         """Some of them: by a mask, by their places, or a slice."""
@@ -64,7 +72,7 @@ class Ranking:
     """Photos, of which the best are made out as they are asked for. Fields as in `search.Found`."""
 
     query: Query
-    order: "ByWords | ByTime | HeadFirst"
+    order: "Order"
     fitting: int
     photos: int
     without: tuple[tuple[int, int], ...] = ()
@@ -86,6 +94,11 @@ class ByWords:
     closer_photos: NDArray[np.int64] | None = None
     words: "Centred | None" = None
     """What the scans looked for; None for pictures."""
+    bars: "tuple[Bars, Bars | None] | None" = None
+    """Of the rows of both: what words have to reach; None for pictures."""
+
+    def __len__(self) -> int:
+        return self.whole.kept
 
     def first(self, k: int) -> Best:
         """The best EXACT are scored in fp32; those further down, which are for scrolling, by the scan's fp16."""
@@ -95,20 +108,42 @@ class ByWords:
         return head.then(self._roughly(head.photos, k - len(head.photos)))
 
     def _exactly(self, k: int) -> Best:
-        rows, scores = self.whole.best(k)
-        best = Best(self.photos[rows], scores, np.full(len(rows), -1), rows)
-        if self.closer is None or self.closer_photos is None:
-            return best
-        # Among so many of the nearest regions there are k photos, if there are so many at all.
-        return self._with_regions(best, *self.closer.best(k * REGIONS)).at(slice(k))
+        none = np.empty(0, np.int64), np.empty(0, np.float32)
+        if self.whole.rough is None:
+            rows, scores = self.whole.best(k)
+            # Among so many of the nearest regions there are k photos, if there are so many at all.
+            regions = self.closer.best(k * REGIONS) if self.closer is not None else none
+        else:
+            k = min(k, self.whole.kept)
+            if k == 0:
+                return Best(none[0], none[1], none[0], none[0])
+            # Only what may be the nearest view of one of the k best photos is scored again.
+            least = np.float32(largest(self._nearest_views[0], k) - 2 * self.whole.slack)
+            rows = np.flatnonzero(self.whole.rough >= least)
+            scores, regions = self.whole.exact(rows), none
+            if self.closer is not None and self.closer.rough is not None:
+                near = np.flatnonzero(self.closer.rough >= least)
+                regions = near, self.closer.exact(near)
+        return self._with_regions(Best(self.photos[rows], scores, np.full(len(rows), -1), rows), *regions).at(slice(k))
 
     def _roughly(self, without: NDArray[np.int64], k: int) -> Best:
+        photos, (scores, rows, parts) = self.photos, self._nearest_views
+        counted = np.flatnonzero(np.isfinite(scores) & ~np.isin(photos, without))
+        if k < len(counted):
+            least = np.partition(scores[counted], len(counted) - k)[len(counted) - k]
+            counted = counted[scores[counted] >= least]
+        chosen = counted[np.lexsort((photos[counted], -scores[counted]))][:k]
+        return Best(photos[chosen], scores[chosen], parts[chosen], rows[chosen])
+
+    @cached_property
+    def _nearest_views(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+        """Of each photo [N]: the scan's score of its whole or its nearest region, and that one's row and part."""
         assert self.whole.rough is not None
-        photos, scores = self.photos, self.whole.rough.numpy().copy()
+        photos, scores = self.photos, self.whole.rough.copy()
         rows, parts = np.arange(len(photos)), np.full(len(photos), -1)
         if self.closer is not None and self.closer_photos is not None and len(self.closer_photos):
             assert self.closer.rough is not None
-            nearest = self.closer.rough.numpy()
+            nearest = self.closer.rough
             # Rows of one photo lie together.
             starts = np.flatnonzero(np.diff(self.closer_photos, prepend=self.closer_photos[0] - 1))
             best = np.maximum.reduceat(nearest, starts)
@@ -120,10 +155,7 @@ class ByWords:
             first = where[np.searchsorted(where, starts)]
             scores[at[better]], rows[at[better]] = best[better], first[better]
             parts[at[better]] = (first - starts)[better]
-        scores[np.isin(photos, without)] = -np.inf
-        counted = np.flatnonzero(np.isfinite(scores))
-        chosen = counted[np.lexsort((photos[counted], -scores[counted]))][:k]
-        return Best(photos[chosen], scores[chosen], parts[chosen], rows[chosen])
+        return scores, rows, parts
 
     def of(self, photos: NDArray[np.int64]) -> Best:
         """Those of these photos that have a vector."""
@@ -147,7 +179,7 @@ class ByWords:
         _, at = np.unique(both.photos[order], return_index=True)
         return both.at(order[np.sort(at)])
 
-    def sure(self, background: "Background") -> Best:
+    def sure(self) -> Best:
         """Those that surely show the words, in this order."""
         found, seen, k = self.first(0), 0, BLOCK
         while True:
@@ -155,24 +187,25 @@ class ByWords:
             block = best.at(slice(seen, None))
             if not len(block.photos):
                 return found
-            assert block.scores is not None
-            assert self.words is not None
-            surely = background.sure(self._views(block), block.scores, self.words)
+            surely = self._surely(block)
             found = found.then(block.at(surely))
             if len(best.photos) < k or surely.mean() < ENOUGH:
                 return found
             seen, k = k, 2 * k
 
-    def _views(self, best: Best) -> NDArray[np.float16]:
-        """[M, D]: the vector that was the nearest of each."""
+    def _surely(self, best: Best) -> NDArray[np.bool_]:
+        assert best.scores is not None
         assert best.parts is not None
         assert best.rows is not None
-        views = np.empty((len(best.photos), len(self.whole.query)), np.float16)
-        whole = best.parts < 0
-        views[whole] = self.whole.take(best.rows[whole])
-        if self.closer is not None:
-            views[~whole] = self.closer.take(best.rows[~whole])
-        return views
+        assert self.words is not None
+        assert self.bars is not None
+        bars, closer_bars = self.bars
+        surely, whole = np.empty(len(best), bool), best.parts < 0
+        surely[whole] = bars.surely(best.rows[whole], best.scores[whole], self.words, self.whole.take)
+        if self.closer is not None and closer_bars is not None:
+            rows, scores = best.rows[~whole], best.scores[~whole]
+            surely[~whole] = closer_bars.surely(rows, scores, self.words, self.closer.take)
+        return surely
 
 
 @dataclass(frozen=True)
@@ -182,6 +215,9 @@ class HeadFirst:
     head: Best
     order: ByWords
 
+    def __len__(self) -> int:
+        return len(self.order)
+
     def first(self, k: int) -> Best:
         if k <= len(self.head.photos):
             return self.head.at(slice(k))
@@ -190,11 +226,4 @@ class HeadFirst:
         return self.head.then(rest).at(slice(k))
 
 
-@dataclass(frozen=True)
-class ByTime:
-    """In the order given."""
-
-    photos: NDArray[np.int64]
-
-    def first(self, k: int) -> Best:
-        return Best(self.photos[:k])
+Order = Best | ByWords | HeadFirst

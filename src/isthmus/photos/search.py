@@ -25,13 +25,14 @@ from isthmus.photos.look import Look
 from isthmus.photos.matrix import Matrix, load_matrix
 from isthmus.photos.query import Camera, Name, Query, Vocabulary, parse, without
 from isthmus.photos.query.fold import is_han
-from isthmus.photos.ranking import Best, ByTime, ByWords, HeadFirst, Ranking
+from isthmus.photos.ranking import Best, ByWords, HeadFirst, Ranking
 from isthmus.photos.said import saying
 from isthmus.photos.store import Library, Model
-from isthmus.photos.sure import Background, load_background
+from isthmus.photos.sure import Background, Bars, load_background
 
 if TYPE_CHECKING:  # the embedder brings torch, which the command line loads only when it is needed
     from isthmus.contrastive.embedder import Embedder
+    from isthmus.contrastive.words import WordsFirst
     from isthmus.photos.lance import LanceRows, LanceVectors
 
 PAGE = 10
@@ -56,7 +57,7 @@ class Found:
 
 def search(
     library: Library,
-    embedder: "Embedder | None",
+    embedder: "Embedder | WordsFirst | None",
     query: str | Query,
     top: int | None = None,
     *,
@@ -94,7 +95,7 @@ def check_query(query: str, top: int) -> None:
         raise InputError(f"--top {top} asks for no results", todo="give 1 or more")
 
 
-def model_for(library: Library, embedder: "Embedder") -> Model | None:
+def model_for(library: Library, embedder: "Embedder | WordsFirst") -> Model | None:
     """The embedder's model in the library; None where the library holds no vectors at all. Raises InputError."""
     models = [model for model in library.models() if model.generation > 0]
     for model in models:
@@ -117,14 +118,16 @@ class Searcher:
     Safe from any thread.
     """
 
-    def __init__(self, library: Library, embedder: "Embedder | None", vectors: "LanceVectors | None" = None) -> None:
+    def __init__(
+        self, library: Library, embedder: "Embedder | WordsFirst | None", vectors: "LanceVectors | None" = None
+    ) -> None:
         """`vectors`: where they were published, instead of the library's own."""
         self.library, self.embedder, self.vectors = library, embedder, vectors
         self._turn = RLock()
         self._facts: Kept[Facts] = Kept(library)
         self._present: Kept[NDArray[np.int64]] = Kept(library)
         self._vocabulary: Kept[Vocabulary] = Kept(library)
-        self._matrix: Kept[tuple[Matrix | LanceRows, Matrix | LanceRows | None] | None] = Kept(library)
+        self._vectors: Kept[_Vectors | None] = Kept(library)
         self._texts: Background | None = None
         # The words of a query stay while its conditions are changed, and while its results are paged through.
         self._embed = lru_cache(64)(lambda words: self._background().centred(vector_of(self._needed(), words)))
@@ -166,15 +169,15 @@ class Searcher:
             photos, count, total = look.facts.photos[fits], int(fits.sum()), len(look.facts)
         without = _relaxed(query, look) if look and not count else ()
         for denied in query.negative:
-            photos = np.setdiff1d(photos, self._meant(*self._in_its_language(denied), photos))
+            photos = photos[~np.isin(photos, self._meant(*self._in_its_language(denied), photos))]
         if not shown:
             assert look is not None
             fits = np.isin(look.facts.photos, photos)
-            by_time = ByTime(_by_time(look.facts, fits, oldest=query.order == "oldest"))
+            by_time = Best(_by_time(look.facts, fits, oldest=query.order == "oldest"))
             return Ranking(query, by_time, len(photos), total, without)
         nearest = self._nearest(words, photos, like)
         if nearest is None:
-            return Ranking(query, ByTime(np.empty(0, np.int64)), len(photos), total, without, glossed, 0)
+            return Ranking(query, Best(np.empty(0, np.int64)), len(photos), total, without, glossed, 0)
         # Words are held against other words; a picture has none to be held against.
         head = nearest.first(0) if like else self._head(nearest, query.vector_text, glossed, photos)
         sure = len(head.photos)
@@ -234,27 +237,31 @@ class Searcher:
 
     def _head(self, nearest: ByWords, words: str, glossed: Gloss | None, photos: NDArray[np.int64]) -> Best:
         """What is sure: first the photos whose files say the words, then those that surely show them."""
-        shown = nearest.sure(self._background())
+        shown = nearest.sure()
         if len(terms(words)) > 1:  # no file says a sum
             return shown
-        said = nearest.of(np.intersect1d(saying(self.library, words, glossed), photos))
+        say = saying(self.library, words, glossed)
+        if not len(say):
+            return shown
+        said = nearest.of(say[np.isin(say, photos)])
         return said.then(shown.at(~np.isin(shown.photos, said.photos)))
 
     def _nearest(self, words: str, photos: NDArray[np.int64], like: Sequence[Like] = ()) -> ByWords | None:
         """These photos by their nearness to words and pictures; None where the library has no vectors."""
         with self._turn:
-            kept = self._matrix.get(self._load)
+            kept = self._vectors.get(self._load)
         if kept is None:
             return None
         centred = None if like else self._embed(words)
         query = vector_of(self._needed(), words, like) if centred is None else centred.vector
-        whole, closer = kept
+        whole, closer = kept.whole, kept.closer
         return ByWords(
             whole.scan(query, np.isin(whole.photos, photos)),
             whole.photos,
             closer.scan(query, np.isin(closer.photos, photos)) if closer else None,
             closer.photos if closer else None,
             centred,
+            None if like else kept.bars,
         )
 
     def _background(self) -> Background:
@@ -263,18 +270,34 @@ class Searcher:
                 self._texts = load_background(self.library.folder, self._needed())
             return self._texts
 
-    def _load(self) -> "tuple[Matrix | LanceRows, Matrix | LanceRows | None] | None":
+    def _load(self) -> "_Vectors | None":
         model = model_for(self.library, self._needed())
         if model is None:
             return None
+        whole: Matrix | LanceRows
+        closer: Matrix | LanceRows | None
         if self.vectors is not None:
-            return self.vectors.load(self.library, model)
-        return load_matrix(self.library, model), load_matrix(self.library, model, "regions") if model.closer else None
+            whole, closer = self.vectors.load(self.library, model)
+        else:
+            whole = load_matrix(self.library, model)
+            closer = load_matrix(self.library, model, "regions") if model.closer else None
+        background = self._background()
+        bars = Bars(background, len(whole.photos)), Bars(background, len(closer.photos)) if closer else None
+        return _Vectors(whole, closer, bars)
 
-    def _needed(self) -> "Embedder":
+    def _needed(self) -> "Embedder | WordsFirst":
         if self.embedder is None:
             raise ValueError("words need an embedder")
         return self.embedder
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """Of whole photos and of regions, and what words have to reach at each."""
+
+    whole: "Matrix | LanceRows"
+    closer: "Matrix | LanceRows | None"
+    bars: tuple[Bars, Bars | None]
 
 
 def _present(library: Library) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from isthmus.photos.derived import Kept
 from isthmus.photos.facts import Mask
 from isthmus.photos.matrix import Matrix, load_matrix
 from isthmus.photos.ranking import ByWords
+from isthmus.photos.scan import Scan
 from isthmus.photos.store import Library, Model
 
 
@@ -31,8 +32,6 @@ class Neighbours:
 
         Raises CorruptLibrary.
         """
-        from isthmus.photos.scan import Scan  # brings torch, which a page that shows photos by time never needs
-
         matrix = self._matrix()
         if matrix is None:
             return None

@@ -6,6 +6,7 @@ are. The things are ImageNet's classes, by name; what a photo shows beside them,
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.contrastive.words import WordsFirst, text_vectors
 from isthmus.photos.derived import keep_file
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ ROUNDING = 1e-5
 CENTRED = 0.7
 """Of the mean text. Chosen on the dev side of benchmarks/photo_library: .5 to 1 were alike, and better than 0."""
 BATCH = 64
+BLOCK = 512
+"""Rows whose bars are worked out at once."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,39 @@ class Background:
         length = float(np.linalg.norm(rest))
         return Centred(words, 1.0, 0.0) if length < 1e-3 else Centred(rest / np.float32(length), length, 1.0)
 
-    def nearer(self, views: NDArray[np.float16], scores: NDArray[np.float32], words: "Centred") -> NDArray[np.int64]:
-        """views [M, D], scores [M] of the words -> [M]: how many of the texts are nearer to each view than these."""
-        others = views.astype(np.float32) @ ((self.vectors - words.share * self.centre) / words.length).T
-        counts: NDArray[np.int64] = (others > scores[:, None] + ROUNDING).sum(1)
-        return counts
+    def bars(self, views: NDArray[np.float16]) -> NDArray[np.float32]:
+        """views [M, D] -> [M, 2]: the NEARER-th highest cosine of the texts, which words must reach, and the cosine,
+        so to say, of `centre`."""
+        wide = views.astype(np.float32)
+        nearest = np.partition(wide @ self.vectors.T, -NEARER, axis=1)[:, -NEARER]
+        return np.stack([nearest, wide @ self.centre], axis=1)
 
-    def sure(self, views: NDArray[np.float16], scores: NDArray[np.float32], words: "Centred") -> NDArray[np.bool_]:
-        """[M]: whether each view surely shows the words."""
-        return self.nearer(views, scores, words) < NEARER
+
+class Bars:
+    """Of the N rows of a matrix; each is worked out when it is first asked for, and kept, for words play no part in it.
+
+    Safe from any thread: what two work out at once is the same.
+    """
+
+    def __init__(self, background: Background, count: int) -> None:
+        self._background = background
+        self._known = np.full((count, 2), np.nan, np.float32)
+
+    def surely(
+        self,
+        rows: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        words: "Centred",
+        take: Callable[[NDArray[np.int64]], NDArray[np.float16]],
+    ) -> NDArray[np.bool_]:
+        """rows [M], scores [M] of the words -> [M]: whether each surely shows the words. `take` gives rows' vectors."""
+        unknown = rows[np.isnan(self._known[rows, 0])]
+        for at in range(0, len(unknown), BLOCK):
+            part = unknown[at : at + BLOCK]
+            self._known[part] = self._background.bars(take(part))
+        nearest, common = self._known[rows].T
+        found: NDArray[np.bool_] = (nearest - words.share * common) / words.length <= scores + ROUNDING
+        return found
 
 
 @dataclass(frozen=True)
@@ -68,7 +96,7 @@ class Centred:
     share: float = 0.0
 
 
-def load_background(folder: Path, embedder: "Embedder") -> Background:
+def load_background(folder: Path, embedder: "Embedder | WordsFirst") -> Background:
     """The texts' vectors, kept in the library's folder, for a slow model takes seconds over them. A folder that cannot
     be written is no obstacle."""
     texts = _texts()
@@ -81,7 +109,7 @@ def load_background(folder: Path, embedder: "Embedder") -> Background:
             return Background(np.frombuffer(kept[32:], "<f4").reshape(len(texts), embedder.dim))
     except OSError:
         pass
-    rows = [embedder.texts(texts[at : at + BATCH]).float().cpu().numpy() for at in range(0, len(texts), BATCH)]
+    rows = [text_vectors(embedder, texts[at : at + BATCH]) for at in range(0, len(texts), BATCH)]
     vectors = np.concatenate(rows).astype("<f4")
     data = vectors.tobytes()
     keep_file(path, hashlib.sha256(data).digest() + data)

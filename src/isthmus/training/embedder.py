@@ -17,7 +17,8 @@ from torch import Tensor
 
 from isthmus.checkpoints import resolve
 from isthmus.checkpoints.cache import written_whole
-from isthmus.contrastive.default import Heads, HeadsConfig
+from isthmus.contrastive.default import Heads
+from isthmus.contrastive.heads import HeadsConfig
 from isthmus.contrastive.losses import InfoNCE
 from isthmus.contrastive.metrics import Interval, bootstrap, first_rank, median
 from isthmus.contrastive.sentence import SentenceEncoder, load_minilm

@@ -76,6 +76,24 @@ def test_a_limit_cuts_the_list_and_not_the_count(find: Find) -> None:
     assert (len(found["photos"]), len(found["scores"]), found["count"]) == (2, 2, 7)
 
 
+def test_the_first_photos_are_those_of_the_whole_list(find: Find) -> None:
+    """Whether the whole list was made out before or is afterwards."""
+    columns = ("photos", "widths", "heights", "colours", "scores")
+    for q, order in (
+        ("something red", ""),
+        ("blue in 2019", ""),
+        ("", "oldest"),
+        ("red", "newest"),
+        ("black", "oldest"),
+    ):
+        asked = {"q": q} | ({"order": order} if order else {})
+        first, whole, again = find(**asked, limit=2), find(**asked), find(**asked, limit=2)
+        assert first["count"] == whole["count"] == len(whole["photos"])
+        assert first == again
+        for column in columns:
+            assert first[column] == (whole[column] if whole[column] is None else whole[column][:2])
+
+
 def test_conditions_are_chips_and_edits_change_them(find: Find) -> None:
     found = find(q="red in 2019")
     assert [(chip["kind"], chip["label"]) for chip in found["query"]["chips"]] == [("words", "red"), ("time", "2019")]

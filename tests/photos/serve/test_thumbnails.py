@@ -12,6 +12,8 @@ from PIL import Image
 from isthmus.errors import PictureError
 from isthmus.photos.serve.colours import RECORD, UNKNOWN, Colours
 from isthmus.photos.serve.thumbnails import SCREEN, TILE, Thumbnails, fitted
+from isthmus.photos.serve.tiles import Tiles
+from isthmus.photos.store import Library
 
 HASH = bytes(range(32))
 
@@ -134,3 +136,20 @@ def test_a_record_cut_short_spoils_no_other(tmp_path: Path) -> None:
     Colours(path).add(b"c" * 32, 0x040506)
     assert Colours(path).of([b"a" * 32, b"c" * 32]).tolist() == [0x010203, 0x040506]
     assert path.stat().st_size % RECORD == 0
+
+
+def test_tiles_have_the_colours_that_came_since(made: Path, tmp_path: Path) -> None:
+    colours = Colours(tmp_path / "colours")
+    with Library.read(made / "lib") as library:
+        photos = np.array([photo for (photo,) in library.query("SELECT id FROM photos ORDER BY id")])
+        hashes = [hash for (hash,) in library.query("SELECT hash FROM photos ORDER BY id")]
+        colours.add(hashes[1], 0x010203)
+        tiles = Tiles(library, colours)
+        sizes, found = tiles.of(photos[::-1])
+        assert sizes.tolist() == [[64, 48]] * len(photos)
+        assert found[::-1].tolist() == [UNKNOWN, 0x010203] + [UNKNOWN] * (len(photos) - 2)
+        colours.add(bytes(32), 0x0A0B0C)  # of no photo here
+        colours.add(hashes[0], 0x040506)
+        assert tiles.of(photos[:2])[1].tolist() == [0x040506, 0x010203]
+        sizes, found = tiles.of(np.array([photos[-1] + 1]))
+        assert (sizes.tolist(), found.tolist()) == ([[1, 1]], [UNKNOWN])

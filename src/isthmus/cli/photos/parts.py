@@ -15,6 +15,7 @@ from isthmus.errors import InputError
 
 if TYPE_CHECKING:
     from isthmus.contrastive.embedder import Embedder
+    from isthmus.contrastive.words import WordsFirst
     from isthmus.photos.cluster import Cluster
     from isthmus.photos.store import Library
 
@@ -73,6 +74,13 @@ def embedder_named(name: str, *, indexing: bool = False) -> "Embedder":
     from isthmus.precision import fast_dtype
 
     return load_embedder(name, device=device, dtype=fast_dtype(device))
+
+
+def searching_with(name: str) -> "Embedder | WordsFirst":
+    """As `embedder_named`; where the model's texts do without torch, that is loaded when a picture comes."""
+    from isthmus.contrastive.words import load_words_first
+
+    return load_words_first(name, partial(embedder_named, name)) or embedder_named(name)
 
 
 def workers_of(said: str | None, name: str, embedder: "Embedder", batch: int) -> "tuple[int | None, Cluster | None]":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isthmus.cli.photos.parts import JsonOption, LibraryOption, ModelOption, embedder_named, last_model, library_folder
+from isthmus.cli.photos.parts import JsonOption, LibraryOption, ModelOption, last_model, library_folder, searching_with
 from isthmus.cli.photos.say import print_json, say, shown
 from isthmus.errors import InputError, MissingPart
 
@@ -61,7 +61,7 @@ def search_command(
                 searcher = Searcher(store, None, _published(vectors))
                 asked = searcher.read(query)
                 # A query of conditions alone needs no model, and is answered before one would be loaded.
-                searcher.embedder = embedder_named(model or last) if asked.needs_model or pictures else None
+                searcher.embedder = searching_with(model or last) if asked.needs_model or pictures else None
                 found = searcher.search(asked, top, like=pictures)
     hits = found.hits if found else ()
     if as_json:
@@ -103,7 +103,7 @@ def mcp_command(library: LibraryOption = None, model: ModelOption = None) -> Non
 
     with Library.read(library_folder(library)) as store:
         name = model or last_model(store)
-        server(store, (lambda: embedder_named(model or last_model(store) or name)) if name else None).run("stdio")
+        server(store, (lambda: searching_with(model or last_model(store) or name)) if name else None).run("stdio")
 
 
 def serve_command(
@@ -145,7 +145,7 @@ def serve_command(
         try:
             serve(
                 store,
-                None if name is None else lambda: embedder_named(model or last_model(store) or name),
+                None if name is None else lambda: searching_with(model or last_model(store) or name),
                 host=host,
                 port=port,
                 exposed=exposed,

@@ -7,6 +7,7 @@ share it, and a record cut short by a power cut is left out.
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 
@@ -49,6 +50,11 @@ class Colours:
     def of(self, hashes: Iterable[bytes]) -> NDArray[np.int32]:
         """[N], UNKNOWN where it is not known."""
         return np.array([self._of.get(hash, UNKNOWN) for hash in hashes], np.int32)
+
+    def since(self, count: int) -> list[tuple[bytes, int]]:
+        """Those that came after the first `count`."""
+        with self._turn:
+            return list(islice(self._of.items(), count, None)) if count < len(self._of) else []
 
 
 def _records(path: Path) -> Iterable[tuple[bytes, int]]:

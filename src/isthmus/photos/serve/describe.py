@@ -39,22 +39,22 @@ def described(found: Results, order: Order | None) -> QueryAnswer:
 
 
 def answered(engine: Engine, found: Results, order: Order | None, version: str, limit: int | None) -> SearchAnswer:
-    photos = found.photos[:limit]
-    sizes, hashes = engine.shapes.of(photos)
-    scores, parts = found.best.scores, found.best.parts
+    best = found.first(limit)
+    sizes, colours = engine.tiles.of(best.photos)
+    scores, parts = best.scores, best.parts
     # Built without checking: these are our own numbers, a hundred thousand of each.
     return SearchAnswer.model_construct(
         query=described(found, order),
-        count=len(found.photos),
+        count=found.count,
         fitting=found.fitting,
         total=found.total,
         sure=found.sure,
         version=version,
-        photos=photos.tolist(),
+        photos=best.photos.tolist(),
         widths=sizes[:, 0].tolist(),
         heights=sizes[:, 1].tolist(),
-        colours=engine.thumbnails.colours.of(hashes).tolist(),
-        scores=None if scores is None else np.round(scores[:limit].astype(np.float64), 4).tolist(),
-        parts=None if parts is None or not (parts >= 0).any() else parts[:limit].tolist(),
+        colours=colours.tolist(),
+        scores=None if scores is None else np.round(scores.astype(np.float64), 4).tolist(),
+        parts=None if parts is None or not (parts >= 0).any() else parts.tolist(),
         boxes=BOXES,
     )
