@@ -1,9 +1,11 @@
 """Peak memory of indexing at N, 4N and 16N photos: it must not grow with their number.
 
 Each size runs in a process of its own, with a model of no weight, so that what is measured is the index. Photos are
-distinct 2-megapixel JPEGs made from a few by changing their last bytes; each is read, hashed and decoded in full.
+distinct JPEGs, of 2 megapixels unless --side says otherwise, made from a few by changing their last bytes; each is
+read, hashed and decoded in full.
 
     python -m benchmarks.index_memory [--photos 100] [--json]
+    python -m benchmarks.index_memory --photos 6250 --side 160       100,000 small ones
 """
 
 import argparse
@@ -24,6 +26,7 @@ LIMIT = 1.10
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=int, default=100)
+    parser.add_argument("--side", type=int, default=1600, help="pixels of the longer one")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -36,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         (base / "photos").mkdir()
-        made = make_photos(base / "photos")
+        made = make_photos(base / "photos", options.side)
         for times in (1, 4, 16):
             while sum(1 for _ in (base / "photos").iterdir()) < times * options.photos:
                 next(made)
@@ -53,7 +56,7 @@ def main() -> None:
     sys.exit(0 if growth <= LIMIT else 1)
 
 
-def make_photos(folder: Path):
+def make_photos(folder: Path, side: int):
     from PIL import Image
 
     random = np.random.default_rng(0)
@@ -61,7 +64,7 @@ def make_photos(folder: Path):
     for _ in range(4):
         small = Image.fromarray(random.integers(0, 256, (30, 40, 3)).astype(np.uint8))
         out = BytesIO()
-        small.resize((1600, 1200), Image.Resampling.BICUBIC).save(out, "JPEG", quality=90)
+        small.resize((side, side * 3 // 4), Image.Resampling.BICUBIC).save(out, "JPEG", quality=90)
         sources.append(out.getvalue())
     for at in itertools.count():
         # Bytes behind a JPEG's end are not looked at, but make it another file.

@@ -149,3 +149,47 @@ HEIC = {
         "qv0Pt/87W1Hx4QWQcqLEHfPsTgfOU4gDT/F68D/8B/5qH/KOQ/+BAE+W4VHqZkQBj95DRe1m1uNfi9M7D2/zw7fA"
     ),
 }
+
+
+def dng(values: np.ndarray, preview: bytes | None = None, orientation: int = 1) -> bytes:
+    """A DNG 1.4 of a sensor's values [H, W] uint16, red, green, green, blue; with a JPEG of RGB as its first page.
+
+    Source: Adobe, Digital Negative Specification 1.4.0.0.
+    """
+    height, width = values.shape
+    out = bytearray(b"II*\0" + bytes(4))
+    codes = {1: "B", 3: "H", 4: "I", 5: "I", 10: "i"}
+
+    def put(data: bytes) -> int:
+        out.extend(bytes(len(out) % 2))
+        out.extend(data)
+        return len(out) - len(data)
+
+    def directory(*fields: tuple[int, int, object]) -> int:
+        rows = b""
+        for tag, kind, values in sorted(fields, key=lambda field: field[0]):
+            data = values if isinstance(values, bytes) else struct.pack(f"<{len(values)}{codes[kind]}", *values)
+            count = len(values) // 2 if kind in (5, 10) else len(values)
+            at = data.ljust(4, b"\0") if len(data) <= 4 else struct.pack("<I", put(data))
+            rows += struct.pack("<HHI", tag, kind, count) + at
+        return put(struct.pack("<H", len(fields)) + rows + bytes(4))
+
+    def page(width: int, height: int, data: bytes) -> list[tuple[int, int, object]]:
+        return [(256, 4, [width]), (257, 4, [height]), (273, 4, [put(data)]), (278, 4, [height]), (279, 4, [len(data)])]
+
+    raw = page(width, height, values.astype("<u2").tobytes())
+    raw += [(254, 4, [0]), (258, 3, [16]), (259, 3, [1]), (262, 3, [32803]), (277, 3, [1]), (33421, 3, [2, 2])]
+    raw += [(33422, 1, [0, 1, 1, 2]), (50717, 4, [65535])]
+    unit = [number for row in np.eye(3, dtype=int) for value in row for number in (int(value), 1)]
+    camera = [(271, 2, b"Test\0"), (272, 2, b"Camera\0"), (274, 3, [orientation]), (50706, 1, [1, 4, 0, 0])]
+    camera += [(50708, 2, b"Test Camera\0"), (50721, 10, unit), (50728, 5, [1, 1] * 3), (50778, 3, [21])]
+    if preview is None:
+        first = directory(*raw, *camera)
+    else:
+        below = directory(*raw)
+        with Image.open(BytesIO(preview)) as opened:
+            shown = page(*opened.size, preview)
+        shown += [(254, 4, [1]), (258, 3, [8, 8, 8]), (259, 3, [7]), (262, 3, [6]), (277, 3, [3]), (330, 4, [below])]
+        first = directory(*shown, *camera)
+    struct.pack_into("<I", out, 4, first)
+    return bytes(out)

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from isthmus.errors import PictureError
-from isthmus.images import ifd
+from isthmus.images import ifd, raw
 from isthmus.images import open as opening
 from isthmus.images.open import open_picture
 
@@ -124,7 +124,8 @@ def test_a_video_is_refused_by_its_head() -> None:
     [b"\xff\x0a" + bytes(50), b"\0\0\0\x0cJXL \r\n\x87\n", b"\0\0\0\x0cjP  \r\n\x87\n", b"8BPS\0\1" + bytes(40),
      b"\0\0\0\x18ftypcrx " + bytes(50), b"II*\0\x10\0\0\0CR\2\0" + bytes(50), b"FUJIFILMCCD-RAW 0201"],
 )  # fmt: skip
-def test_known_formats_that_do_not_open_are_unsupported(data: bytes) -> None:
+def test_known_formats_that_do_not_open_are_unsupported(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw, "readable", lambda: False)
     assert reason(data) == "unsupported"
 
 
@@ -134,7 +135,8 @@ def page(*more: tuple[int, int, int, int]) -> bytes:
     return tiff(fields + list(more), bytes(4))
 
 
-def test_raw_photos_are_not_shown_as_their_thumbnail() -> None:
+def test_raw_photos_are_not_shown_as_their_thumbnail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw, "readable", lambda: False)
     assert open_picture(page()).width == 2
     assert reason(page((254, 4, 1, 1))) == "unsupported"  # a reduced-resolution first page: NEF, ARW
     assert reason(page((0xC612, 1, 4, 0x0401))) == "unsupported"  # DNG

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageFile, ImageOps
 
 from isthmus.errors import InputError, PictureError
-from isthmus.images import ifd
+from isthmus.images import ifd, raw
 from isthmus.images.colour import eight_bits, on_white
 from isthmus.images.heif import names_are_text
 from isthmus.images.sniff import HEAD, Kind, cut_short, sniff
@@ -66,9 +66,10 @@ def open_picture(
     kind, data = _read(source, name)
     try:
         _check_container(kind, data, name)
+        kind, data, turn = _as_shown(kind, data, name, max_pixels)
         with _decoder(kind, data) as image:
             _check_pixels(image, max_pixels, name)
-            return _decode(image, kind, data, at_least, max_pixels, name)
+            return _decode(image, kind, data, at_least, max_pixels, name, turn)
     except DECODER_ERRORS as error:
         raise _refusal(name, kind, data, error) from None
 
@@ -81,7 +82,7 @@ def size_of(source: Any, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
         return picture.width, picture.height
     name = "the picture" if isinstance(source, bytes) else str(source)
     kind, data = _read(source, name)
-    if kind in ("TIFF", "HEIF"):  # turned, or its true size found, only as it is decoded
+    if kind in ("TIFF", "HEIF", "RAW"):  # turned, or its true size found, only as it is decoded
         picture = open_picture(data, at_least=1, max_pixels=max_pixels)
         return picture.width, picture.height
     try:
@@ -168,19 +169,24 @@ def _read_stream(stream: BinaryIO, name: str) -> tuple[Kind, bytes]:
 
 def _check_container(kind: Kind, data: bytes, name: str) -> None:
     """Refuse what would cost memory or hours before Pillow's own limits look: see `ifd`."""
-    if kind == "TIFF":
-        if ifd.weight(data) > 4 * len(data) + 2**20:
-            raise _bomb(name, "its directory declares far more data than the file has")
-        for entry in ifd.entries(data):
-            if entry.tag == ifd.DNG_VERSION or (entry.tag == ifd.SUBFILE_TYPE and (entry.value or 0) & 1):
-                # The first page of a raw file is a thumbnail: showing it would pass for the photo.
-                raise PictureError("unsupported", f"{name} is a camera raw photo", todo="export it as JPEG or PNG")
+    if kind == "TIFF" and ifd.weight(data) > 4 * len(data) + 2**20:
+        raise _bomb(name, "its directory declares far more data than the file has")
     if kind == "HEIF" and not names_are_text(data):
         raise PictureError("corrupt", f"{name} is a damaged HEIF", why="an item has no name", todo="copy it again")
     # Pillow reads the EXIF block of an AVIF at once. Where in the file it lies takes an item table to say, so whatever
     # looks like one is weighed.
     if kind == "AVIF" and any(ifd.weight(data[at : at + 2**24]) > 4 * len(data) + 2**20 for at in ifd.starts(data)):
         raise _bomb(name, "its EXIF block declares far more data than the file has")
+
+
+def _as_shown(kind: Kind, data: bytes, name: str, max_pixels: int) -> tuple[Kind, bytes, int]:
+    """A raw photo's preview instead of it, and the orientation of what does not say that itself."""
+    if kind != "RAW" and not (kind == "TIFF" and raw.is_raw(data)):
+        return kind, data, 1
+    if not raw.readable():
+        raise raw.refusal(f"{name} is a camera raw photo")
+    shown, turn = raw.preview(data, name, max_pixels)
+    return sniff(shown[:HEAD], name), shown, turn
 
 
 def _decoder(kind: Kind, data: bytes) -> ImageFile.ImageFile:
@@ -224,10 +230,12 @@ def _decoder(kind: Kind, data: bytes) -> ImageFile.ImageFile:
 
             heif: ImageFile.ImageFile = HeifImageFile(stream)
             return heif
+        case "RAW":
+            raise ValueError("a preview that is itself raw")
 
 
 def _decode(
-    image: ImageFile.ImageFile, kind: Kind, data: bytes, at_least: int | None, max_pixels: int, name: str
+    image: ImageFile.ImageFile, kind: Kind, data: bytes, at_least: int | None, max_pixels: int, name: str, turn: int
 ) -> Picture:
     if kind == "JPEG" and image.info.get("progressive") and data.count(b"\xff\xda") > MAX_SCANS:
         raise _bomb(name, "it has hundreds of scans")
@@ -242,7 +250,8 @@ def _decode(
         width, height = image.size  # HEIF learns its true size only now
     profile = image.info.get("icc_profile")
     # TIFF and HEIF come upright from their decoders.
-    turn = 1 if kind in ("TIFF", "HEIF") else ifd.orientation(image.info.get("exif"))
+    if kind not in ("TIFF", "HEIF") and (exif := image.info.get("exif")):
+        turn = ifd.orientation(exif)
     pixels = eight_bits(image)
     if at_least is not None and (further := min(width, height) // (at_least * reduced)) > 1:
         pixels = pixels.reduce(further)

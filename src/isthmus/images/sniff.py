@@ -3,10 +3,10 @@
 from typing import Literal
 
 from isthmus.errors import PictureError
-from isthmus.images import ifd
+from isthmus.images import ifd, raw
 from isthmus.images.heif import top_level
 
-Kind = Literal["JPEG", "PNG", "WebP", "AVIF", "GIF", "TIFF", "HEIF", "BMP"]
+Kind = Literal["JPEG", "PNG", "WebP", "AVIF", "GIF", "TIFF", "HEIF", "BMP", "RAW"]
 
 HEAD = 256
 """Bytes that `sniff` wants to see."""
@@ -21,6 +21,8 @@ OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (4, b"jP  ", "a JPEG 2000 picture"),
     (0, b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
     (0, b"8BPS", "a Photoshop document"),
+)
+RAWS: tuple[tuple[int, bytes, str], ...] = (
     (4, b"ftypcrx ", "a Canon raw photo"),
     (8, b"CR\x02\x00", "a Canon raw photo"),
     (0, b"FUJIFILMCCD-RAW", "a Fujifilm raw photo"),
@@ -31,12 +33,20 @@ OTHERS: tuple[tuple[int, bytes, str], ...] = (
 
 
 def sniff(head: bytes, name: str) -> Kind:
-    """The kind of picture that starts with `head`. Raises PictureError "empty", "unsupported", "not a picture"."""
+    """The kind of picture that starts with `head`; a raw photo that is a TIFF is one.
+
+    Raises PictureError "empty", "unsupported", "not a picture".
+    """
     if not head:
         raise PictureError("empty", f"{name} is empty", todo="copy it again from where it came")
     for at, mark, what in OTHERS:
         if head[at : at + len(mark)] == mark:
             raise PictureError("unsupported", f"{name} is {what}", todo="export it as JPEG or PNG")
+    for at, mark, what in RAWS:
+        if head[at : at + len(mark)] == mark:
+            if not raw.readable():
+                raise raw.refusal(f"{name} is {what}")
+            return "RAW"
     kind = _kind(head)
     if kind is None:
         raise PictureError("not a picture", f"{name} is not a picture", why="its first bytes are of no known format")

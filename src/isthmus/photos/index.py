@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isthmus.errors import InputError
+from isthmus.images.raw import readable
 from isthmus.photos import paths
 from isthmus.photos.catalogue import (
     Pending,
@@ -115,7 +116,8 @@ def reader_name() -> str:
     """The software that reads pictures: when it changes, what could not be read is tried again."""
     from importlib.metadata import version
 
-    return f"isthmus {version('isthmus')}, Pillow {version('pillow')}"
+    raw = f", rawpy {version('rawpy')}" if readable() else ""
+    return f"isthmus {version('isthmus')}, Pillow {version('pillow')}{raw}"
 
 
 class _Run:

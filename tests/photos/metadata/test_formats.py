@@ -7,6 +7,7 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageFile
 
+from isthmus.images import raw
 from isthmus.photos.metadata import metadata_of
 
 from ...images.samples import encode, scene
@@ -113,10 +114,17 @@ def test_dng_and_files_that_start_with_a_thumbnail_are_raw(tag: dict[int, object
     assert metadata_of(samples.tiff(exif()), name="a.NEF").kinds == {"raw"}
 
 
-def test_a_raw_photo_that_cannot_be_read_is_known_as_one() -> None:
+@pytest.mark.parametrize(
+    ("readable", "problem"),
+    [(False, "the file is a Fujifilm raw photo"), (True, "what this raw photo says of itself is not read")],
+)
+def test_a_raw_photo_that_cannot_be_read_is_known_as_one(
+    readable: bool, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw, "readable", lambda: readable)
     found = metadata_of(b"FUJIFILMCCD-RAW 0201" + bytes(300), sidecar=xmp("", 'xmp:Rating="4"'))
     assert found.kinds == {"raw"}
-    assert (found.rating, found.problems) == (4, ("the file is a Fujifilm raw photo",))
+    assert (found.rating, found.problems) == (4, (problem,))
 
 
 def test_what_is_no_picture_still_has_a_name_and_a_sidecar() -> None:

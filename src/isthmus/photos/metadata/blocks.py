@@ -78,6 +78,9 @@ def _blocks(kind: Kind, data: bytes, name: str, problems: Problems) -> Blocks:
             return _tiff(tiff(data), raw=name.lower().endswith(_RAW_ENDINGS))
         case "HEIF":
             return _heif(data)
+        case "RAW":
+            problems.add("what this raw photo says of itself is not read")
+            return Blocks(raw=True)
         case "AVIF":
             return _avif(data)
         case "GIF":

@@ -25,7 +25,7 @@ MOST = 1000
 
 MEDIA: dict[Kind, str] = {
     "JPEG": "image/jpeg", "PNG": "image/png", "WebP": "image/webp", "AVIF": "image/avif", "GIF": "image/gif",
-    "TIFF": "image/tiff", "HEIF": "image/heif", "BMP": "image/bmp",
+    "TIFF": "image/tiff", "HEIF": "image/heif", "BMP": "image/bmp", "RAW": "application/octet-stream",
 }  # fmt: skip
 
 SHOWN_BY_BROWSERS: frozenset[Kind] = frozenset({"JPEG", "PNG", "WebP", "AVIF", "GIF"})
