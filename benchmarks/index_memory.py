@@ -40,9 +40,11 @@ def main() -> None:
         base = Path(name)
         (base / "photos").mkdir()
         made = make_photos(base / "photos", options.side)
+        count = 0
         for times in (1, 4, 16):
-            while sum(1 for _ in (base / "photos").iterdir()) < times * options.photos:
+            for _ in range(times * options.photos - count):
                 next(made)
+            count = times * options.photos
             command = [sys.executable, "-m", "benchmarks.index_memory", "--child"]
             command += [str(base / f"library{times}"), str(base / "photos")]
             table.append(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))

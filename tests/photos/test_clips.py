@@ -17,6 +17,12 @@ from .test_cli import Run, cheap_models, run  # noqa: F401 - fixtures
 from .test_index import run as index_run
 
 
+@pytest.fixture(autouse=True)
+def unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The videos here show nothing: `test_video` has some that do."""
+    monkeypatch.setattr("isthmus.photos.video.readable", lambda: False)
+
+
 def still(path: Path, identifier: str = "", colour: str = "red", seed: int = 0) -> Path:
     paint(path, colour, seed=seed)
     if identifier:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from isthmus.photos import paths, prints
+from isthmus.photos.clips import VIDEO
 from isthmus.photos.metadata import sidecars_for
 from isthmus.photos.store import Library, Model
 from isthmus.photos.told import VERSION, stamp
@@ -156,6 +157,16 @@ def pending(library: Library, place: Place, model: Model) -> Iterator[Pending]:
         for id, path, again in rows:
             yield Pending(id, paths.join(place.path, path), bool(again))
         last = rows[-1][0]
+
+
+def unpaired(library: Library, place: Place) -> list[tuple[Place, Pending]]:
+    """Videos under `place` that are no photo's moving half, and of which no picture was taken yet."""
+    rows = library.query(
+        f"""SELECT f.id, f.path FROM files f JOIN clips c ON c.file = f.id WHERE f.root = ? AND f.gone_at IS NULL
+        AND substr(f.path, 1, ?) = ? AND f.reason = '{VIDEO}' AND c.still IS NULL ORDER BY f.id""",
+        (place.root, len(place.start), place.start),
+    )
+    return [(place, Pending(id, paths.join(place.path, path))) for id, path in rows]
 
 
 # A photo that is known but has no vector of this model, or no print, is read once, through whichever of its files comes

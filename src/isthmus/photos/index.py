@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isthmus.errors import InputError
-from isthmus.images.raw import readable
-from isthmus.photos import paths
+from isthmus.images import raw
+from isthmus.photos import paths, video
 from isthmus.photos.catalogue import (
     Pending,
     Place,
@@ -21,6 +21,7 @@ from isthmus.photos.catalogue import (
     pending,
     place,
     record_walk,
+    unpaired,
 )
 from isthmus.photos.clips import VIDEO, pair
 from isthmus.photos.read import Decoded, Reader, Twin
@@ -103,10 +104,19 @@ def index(
             if cluster is not None:
                 run.read_there(cluster, places, shown, stop)
             # What a cluster has passed back, and all without one.
-            run.read_all(places, threads, shown, stop)
-    # A video is no trouble once its still is known.
-    report.unread -= Counter({VIDEO: len(pair(library) & run.videos)})
+            files = ((where, file) for where in places for file in pending(library, where, model))
+            run.read_all(files, run.reader.read, threads, shown, stop)
+    # A video is no trouble once its still is known; of the others a picture is taken.
+    moving = pair(library)
+    videos = [each for where in places for each in unpaired(library, where)] if video.readable() else []
+    if videos and not stop():
+        with progress("videos", len(videos), "videos", quiet=quiet) as shown:
+            run.read_all(iter(videos), run.reader.watch, threads, shown, stop)
+        moving |= {file.id for _, file in videos}
+    report.unread -= Counter({VIDEO: len(moving & run.videos)})
     report.left = sum(count_pending(library, where, model) for where in places)
+    if video.readable():
+        report.left += sum(len(unpaired(library, where)) for where in places)
     report.stopped = report.left > 0 and stop()
     report.seconds = time.monotonic() - start
     return report
@@ -116,8 +126,8 @@ def reader_name() -> str:
     """The software that reads pictures: when it changes, what could not be read is tried again."""
     from importlib.metadata import version
 
-    raw = f", rawpy {version('rawpy')}" if readable() else ""
-    return f"isthmus {version('isthmus')}, Pillow {version('pillow')}{raw}"
+    names = ["isthmus", "pillow"] + ["rawpy"] * raw.readable() + ["av"] * video.readable()
+    return ", ".join(f"{name} {version(name)}" for name in names)
 
 
 class _Run:
@@ -148,9 +158,15 @@ class _Run:
             self.report.unmounted.append(where.whole)
         self.report.gone += max(0, count_gone(self.library, where) - gone)
 
-    def read_all(self, places: Sequence[Place], threads: int, shown: Progress, stop: Callable[[], bool]) -> None:
-        """Read every pending file; the results come back in order, so equal runs make equal batches."""
-        files = ((where, file) for where in places for file in pending(self.library, where, self.model))
+    def read_all(
+        self,
+        files: Iterator[tuple[Place, Pending]],
+        read: Callable[[Pending], Decoded | Twin | Outcome],
+        threads: int,
+        shown: Progress,
+        stop: Callable[[], bool],
+    ) -> None:
+        """Read the files; the results come back in order, so equal runs make equal batches."""
         in_flight: deque[tuple[Place, Future[Decoded | Twin | Outcome]]] = deque()
         # Enough to fill the next batch while the model is busy with this one; no more, so that memory is bounded.
         window = 2 * self.batch + threads
@@ -158,7 +174,7 @@ class _Run:
             try:
                 while not stop():
                     while len(in_flight) < window and (following := next(files, None)) is not None:
-                        in_flight.append((following[0], pool.submit(self.reader.read, following[1])))
+                        in_flight.append((following[0], pool.submit(read, following[1])))
                     if in_flight:
                         where, future = in_flight.popleft()
                         self._take(where, future.result(), shown)
@@ -168,7 +184,7 @@ class _Run:
                         break
                     while self.again:
                         where, file = self.again.pop()
-                        in_flight.append((where, pool.submit(self.reader.read, file)))
+                        in_flight.append((where, pool.submit(read, file)))
                 self._flush(shown)
             except InputError:
                 self._flush(shown)  # a folder went away: what came from it before is good

@@ -3,12 +3,15 @@
 import hashlib
 import math
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from isthmus.errors import InputError
 from isthmus.images.open import open_picture
+from isthmus.images.sniff import HEAD
 from isthmus.images.views import Box, Picture
+from isthmus.photos import video
 from isthmus.photos.regions import part_of
 from isthmus.photos.source import NotThere, Source
 
@@ -54,7 +57,7 @@ class Pointed:
         except OSError as error:
             why = error.strerror or str(error)
             raise InputError(f"{self.path} cannot be read", why=why, todo="check the path") from None
-        picture = open_picture(data)
+        picture = video.look(BytesIO(data)).picture if video.is_one(data[:HEAD]) else open_picture(data)
         if self.box is not None:
             box, width, height = self.box, picture.width, picture.height
             if box.left >= width or box.top >= height:

@@ -16,13 +16,13 @@ from isthmus.errors import PictureError
 from isthmus.images.open import MAX_BYTES, open_picture
 from isthmus.images.sniff import HEAD, sniff
 from isthmus.images.views import Fit, Picture, Views
-from isthmus.photos import paths
+from isthmus.photos import paths, video
 from isthmus.photos.catalogue import Pending
 from isthmus.photos.clips import VIDEO
 from isthmus.photos.metadata.quicktime import content_identifier, is_video
 from isthmus.photos.prints import AT_LEAST, Print, print_of
 from isthmus.photos.store import Known, Outcome, Unread, Vanished
-from isthmus.photos.told import Told, told_by
+from isthmus.photos.told import Told, told_by, told_by_video
 
 BIG_FILE = 64 << 20
 """Bytes. Only one file above this is held at a time, whatever the number of threads."""
@@ -72,7 +72,7 @@ class Reader:
         self._at_least = None if fit.at_least is None else max(fit.at_least, AT_LEAST)
         self._on_the_way: set[bytes] = set()
         self._turn = Lock()
-        self._one_big_file, self._one_big_picture = Lock(), Lock()
+        self._one_big_file, self._one_big_picture, self._one_video = Lock(), Lock(), Lock()
 
     def read(self, pending: Pending) -> Decoded | Twin | Outcome:
         """What became of a file. Nothing that is wrong with it raises."""
@@ -89,6 +89,41 @@ class Reader:
     def release(self, hash: bytes) -> None:
         with self._turn:
             self._on_the_way.discard(hash)
+
+    def watch(self, pending: Pending) -> Decoded | Twin | Outcome:
+        """What became of a video that is no photo's moving half: it is read as its picture."""
+        try:
+            with io.FileIO(os.open(pending.path, paths.READ)) as file:
+                return self._watch(pending, file)
+        except (FileNotFoundError, NotADirectoryError):
+            return Vanished(pending.id)
+        except OSError as error:
+            return Unread(pending.id, None, None, "unreadable", error.strerror or str(error))
+
+    def _watch(self, pending: Pending, file: io.FileIO) -> Decoded | Twin | Outcome:
+        status = os.fstat(file.fileno())
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+        hash = hash_of(file)
+        if (after := os.fstat(file.fileno())).st_size != size or after.st_mtime_ns != mtime_ns:
+            return Unread(pending.id, None, None, "changing", "it was written to while it was read")
+        known = Known(pending.id, hash, size, mtime_ns, 0, 0, again=pending.again)
+        try:
+            with self._one_video:
+                seen = video.look(file)
+        except PictureError as error:
+            why = error.why or error.what
+            return Unread(pending.id, size, mtime_ns, error.reason, " ".join(why.split()), content_identifier(file))
+        # No print: a frame of a video is no copy of a photo.
+        shape = seen.picture.width, seen.picture.height
+        told = told_by_video(pending.path, seen.tags)
+        known = replace(known, width=shape[0], height=shape[1], told=told, print=Print())
+        if self._seen(hash) is not None:
+            return known
+        with self._turn:
+            if hash in self._on_the_way:
+                return Twin(pending, hash, size, mtime_ns, told)
+            self._on_the_way.add(hash)
+        return Decoded(known, self._fit(seen.picture))
 
     def _try(self, pending: Pending) -> Decoded | Twin | Outcome:
         try:
@@ -149,6 +184,12 @@ class Reader:
             return print_of(decode(data, self._at_least, self._one_big_picture))
         except Exception:  # noqa: BLE001 - as in _decode; the photo itself is known
             return Print()
+
+
+def hash_of(file: io.FileIO) -> bytes:
+    """SHA-256 of all of a file, whose bytes are not held."""
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").digest()
 
 
 def decode(data: bytes, at_least: int | None, one_big: Lock) -> Picture:

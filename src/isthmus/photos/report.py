@@ -4,12 +4,11 @@ import os
 from dataclasses import dataclass
 
 from isthmus.photos import paths
-from isthmus.photos.clips import VIDEO
 from isthmus.photos.store import Library
 from isthmus.photos.text.kept import count_read
 from isthmus.photos.walk import NOT_A_FILE, SIDECAR
 
-MOVING = f"(reason = '{VIDEO}' AND EXISTS (SELECT 1 FROM clips c WHERE c.file = files.id AND c.still IS NOT NULL))"
+MOVING = "(photo IS NULL AND EXISTS (SELECT 1 FROM clips c WHERE c.file = files.id AND c.still IS NOT NULL))"
 """A file is the moving half of a live photo."""
 
 

@@ -7,6 +7,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from isthmus.errors import InputError, PictureError
 from isthmus.images.open import open_picture
+from isthmus.images.sniff import HEAD
+from isthmus.images.views import Picture
+from isthmus.photos import video
 from isthmus.photos.hits import Hit
 from isthmus.photos.paths import readable
 
@@ -56,7 +59,7 @@ def write_sheet(hits: Sequence[Hit], query: str, path: Path) -> list[str]:
         top = MARGIN + TITLE + place // columns * (CELL + LABEL + GAP)
         draw.rectangle((left, top, left + CELL - 1, top + CELL - 1), FRAME)
         try:
-            photo = open_picture(hit.path, at_least=CELL).image
+            photo = _picture(Path(hit.path)).image
         except PictureError as error:
             draw.text((left + 12, top + CELL // 2), _cut(error.reason, small, CELL - 24), FAINT, small)
         else:
@@ -72,6 +75,17 @@ def write_sheet(hits: Sequence[Hit], query: str, path: Path) -> list[str]:
     if not undrawn:
         return []
     return [f"no font here has {undrawn}: drawn as boxes (install one that does, say Noto Sans CJK)"]
+
+
+def _picture(path: Path) -> Picture:
+    """Raises PictureError."""
+    try:
+        with path.open("rb") as file:
+            if video.is_one(file.read(HEAD)):
+                return video.look(file).picture
+    except OSError:
+        pass  # said as of every picture
+    return open_picture(path, at_least=CELL)
 
 
 def _font(text: str, size: int) -> tuple[Font, str]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from isthmus.errors import PictureError
 from isthmus.images.open import MAX_BYTES
+from isthmus.images.sniff import HEAD
 from isthmus.images.views import Picture
-from isthmus.photos import paths
-from isthmus.photos.read import BIG_FILE, decode
+from isthmus.photos import paths, video
+from isthmus.photos.read import BIG_FILE, decode, hash_of
 
 if TYPE_CHECKING:
     from isthmus.photos.store import Library
@@ -31,7 +32,7 @@ class Opener:
     """Opens photos in many threads, of very large files and pictures one at a time (see `read`). Needs no library."""
 
     def __init__(self) -> None:
-        self._one_big_file, self._one_big_picture = Lock(), Lock()
+        self._one_big_file, self._one_big_picture, self._one_video = Lock(), Lock(), Lock()
 
     def picture(self, hash: bytes, files: Sequence[bytes], at_least: int | None) -> Picture:
         """The content with this hash from the first of the files that has it, upright; of its shorter side at least so
@@ -51,13 +52,22 @@ class Opener:
     def _open(self, path: bytes, hash: bytes, at_least: int | None) -> Picture:
         with io.FileIO(os.open(path, paths.READ)) as file:
             status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-                raise PictureError("changed", "it is not what it was when it was indexed")
+            changed = PictureError("changed", "it is not what it was when it was indexed")
+            if not stat.S_ISREG(status.st_mode):
+                raise changed
+            if video.is_one(file.read(HEAD)):
+                if hash_of(file) != hash:
+                    raise changed
+                with self._one_video:
+                    return video.look(file).picture
+            if status.st_size > MAX_BYTES:
+                raise changed
+            file.seek(0)
             with self._one_big_file if status.st_size > BIG_FILE else nullcontext():
                 data = file.readall()
                 # What is read must be of the picture that was indexed, whatever lies at that path now.
                 if hashlib.sha256(data).digest() != hash:
-                    raise PictureError("changed", "it is not what it was when it was indexed")
+                    raise changed
                 return decode(data, at_least, self._one_big_picture)
 
 

@@ -6,12 +6,15 @@ Kept for each file, for its name and its sidecar speak too; `facts` gathers what
 import os
 import sqlite3
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from isthmus.photos import paths
 from isthmus.photos.facts import bits
 from isthmus.photos.metadata import Metadata, Region, metadata_of, sidecars_for
 from isthmus.photos.metadata.blocks import MAX_PACKET
+from isthmus.photos.metadata.video import of_video
 from isthmus.photos.query.nearest import nearest
 from isthmus.photos.said import folded
 
@@ -38,10 +41,14 @@ def told_by(path: bytes, data: bytes) -> Told:
     found = _sidecar(folder, os.fsdecode(name))
     beside, mark = found or (None, None)
     said = metadata_of(data, name=os.fsdecode(name), sidecar=beside)
-    town = None
-    if said.latitude is not None and said.longitude is not None:
-        town = nearest(said.latitude, said.longitude)
-    return Told(said, mark, town.code if town else "")
+    return Told(said, mark, _code(said))
+
+
+def told_by_video(path: bytes, tags: Mapping[str, str]) -> Told:
+    """As `told_by`, of a video with these tags."""
+    by_name = told_by(path, b"")
+    said = of_video(by_name.metadata, tags, datetime.now())
+    return Told(said, by_name.sidecar, _code(said))
 
 
 def stamp(name: bytes, size: int, mtime_ns: int) -> bytes:
@@ -88,6 +95,13 @@ def write(database: sqlite3.Connection, file: int, told: Told) -> None:
         box = boxes.get(person)
         tags.append((file, "person", person, *((box.x, box.y, box.w, box.h) if box else (None,) * 4)))
     database.executemany("INSERT INTO tags VALUES (?, ?, ?, ?, ?, ?, ?)", tags)
+
+
+def _code(said: Metadata) -> str:
+    if said.latitude is None or said.longitude is None:
+        return ""
+    town = nearest(said.latitude, said.longitude)
+    return town.code if town else ""
 
 
 def _sidecar(folder: bytes, name: str) -> tuple[bytes, bytes] | None:

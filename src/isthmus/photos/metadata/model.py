@@ -6,7 +6,7 @@ from typing import Literal
 
 from isthmus.photos.query.model import PhotoKind
 
-Source = Literal["exif", "xmp", "iptc", "gps", "name"]
+Source = Literal["exif", "xmp", "iptc", "gps", "name", "video"]
 Precision = Literal["second", "day", "month", "year"]
 
 MOTION_PHOTO = "motion photo"

@@ -5,15 +5,15 @@ the way to it no link is followed, but one at the end that stays in the folder, 
 """
 
 import errno
-import hashlib
 import io
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from isthmus.images.open import MAX_BYTES
-from isthmus.photos import paths
+from isthmus.images.sniff import HEAD
+from isthmus.photos import paths, video
+from isthmus.photos.read import hash_of
 from isthmus.photos.store import Library
 
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -64,12 +64,17 @@ def open_original(library: Library, photo: int) -> tuple[io.FileIO, File] | None
 
 
 def read_original(library: Library, photo: int) -> bytes | None:
-    """All bytes of `open_original`'s file."""
+    """All bytes of `open_original`'s file; of a video a picture of it. Raises PictureError."""
     found = open_original(library, photo)
     if found is None:
         return None
     with found[0] as file:
-        return file.readall()
+        if not video.is_one(file.read(HEAD)):
+            file.seek(0)
+            return file.readall()
+        out = io.BytesIO()
+        video.look(file).picture.image.convert("RGB").save(out, "BMP")
+        return out.getvalue()
 
 
 def chunks(file: io.FileIO, size: int = 1 << 18) -> Iterator[bytes]:
@@ -112,10 +117,10 @@ def _open_unlinked(root: bytes, inner: bytes) -> int:
 def _is_as_indexed(opened: io.FileIO, file: File) -> bool:
     """By size and time as the index does; where these differ, by content: it may have been touched, or put back."""
     status = os.fstat(opened.fileno())
-    if not stat.S_ISREG(status.st_mode) or status.st_size != file.size or status.st_size > MAX_BYTES:
+    if not stat.S_ISREG(status.st_mode) or status.st_size != file.size:
         return False
     if status.st_mtime_ns == file.mtime_ns:
         return True
-    hash = hashlib.sha256(opened.readall()).digest()
+    hash = hash_of(opened)
     opened.seek(0)
     return hash == file.hash

@@ -13,7 +13,7 @@ import numpy as np
 
 from isthmus.errors import PictureError
 from isthmus.images.sniff import HEAD, Kind, sniff
-from isthmus.photos import paths
+from isthmus.photos import paths, video
 from isthmus.photos.hits import Folders, Hit, hits
 from isthmus.photos.ranking import Best
 from isthmus.photos.serve.originals import chunks, open_original
@@ -40,16 +40,17 @@ def original(library: Library, photo: int) -> tuple[Iterator[bytes], dict[str, s
     if found is None:
         return None
     opened, file = found
+    head = opened.read(HEAD)
+    opened.seek(0)
     try:
-        kind = sniff(opened.read(HEAD), "it")
+        kind = None if video.is_one(head) else sniff(head, "it")
     except PictureError:
         opened.close()
         return None
-    opened.seek(0)
     name = quote(shown(paths.split(file.path)[1]).replace("/", "_"), safe="")
     shows = "inline" if kind in SHOWN_BY_BROWSERS else "attachment"
     headers = {
-        "Content-Type": MEDIA[kind],
+        "Content-Type": "application/octet-stream" if kind is None else MEDIA[kind],
         "Content-Length": str(file.size),
         "Content-Disposition": f"{shows}; filename*=UTF-8''{name}",
         "Cache-Control": "private, no-cache",
