@@ -280,5 +280,5 @@ class _Run:
             case Vanished():
                 self.report.gone += 1
         self.done.append(outcome)
-        unread = self.report.unread.total()
+        unread = self.report.unread.total() - self.report.unread[VIDEO]  # their turn comes
         shown.advance(1, f"{unread} unread" if unread else "")

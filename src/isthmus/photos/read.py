@@ -76,10 +76,14 @@ class Reader:
 
     def read(self, pending: Pending) -> Decoded | Twin | Outcome:
         """What became of a file. Nothing that is wrong with it raises."""
-        outcome = self._try(pending)
+        outcome = self._opened(pending, self._look)
         if isinstance(outcome, Unread) and outcome.reason == "changing":
-            outcome = self._try(pending)
+            outcome = self._opened(pending, self._look)
         return outcome
+
+    def watch(self, pending: Pending) -> Decoded | Twin | Outcome:
+        """What became of a video that is no photo's moving half: it is read as its picture."""
+        return self._opened(pending, self._watch)
 
     def is_on_the_way(self, hash: bytes) -> bool:
         """A Decoded of that content was given out and is not released yet."""
@@ -89,16 +93,6 @@ class Reader:
     def release(self, hash: bytes) -> None:
         with self._turn:
             self._on_the_way.discard(hash)
-
-    def watch(self, pending: Pending) -> Decoded | Twin | Outcome:
-        """What became of a video that is no photo's moving half: it is read as its picture."""
-        try:
-            with io.FileIO(os.open(pending.path, paths.READ)) as file:
-                return self._watch(pending, file)
-        except (FileNotFoundError, NotADirectoryError):
-            return Vanished(pending.id)
-        except OSError as error:
-            return Unread(pending.id, None, None, "unreadable", error.strerror or str(error))
 
     def _watch(self, pending: Pending, file: io.FileIO) -> Decoded | Twin | Outcome:
         status = os.fstat(file.fileno())
@@ -125,10 +119,12 @@ class Reader:
             self._on_the_way.add(hash)
         return Decoded(known, self._fit(seen.picture))
 
-    def _try(self, pending: Pending) -> Decoded | Twin | Outcome:
+    def _opened(
+        self, pending: Pending, look: Callable[[Pending, io.FileIO], Decoded | Twin | Outcome]
+    ) -> Decoded | Twin | Outcome:
         try:
             with io.FileIO(os.open(pending.path, paths.READ)) as file:
-                return self._look(pending, file)
+                return look(pending, file)
         except (FileNotFoundError, NotADirectoryError):
             return Vanished(pending.id)
         except OSError as error:
