@@ -79,20 +79,49 @@ class Facts:
     def of(cls, facts: list[Fact]) -> Self:
         """In the order of the photos' numbers."""
         rows = sorted(facts, key=lambda fact: fact.photo)
-        codes, code = _numbered([fact.code for fact in rows])
-        cameras, camera = _numbered([(fact.maker, fact.model) for fact in rows])
-        return cls(
-            np.array([fact.photo for fact in rows], np.int64),
-            np.array([fact.taken for fact in rows], "datetime64[s]"),
-            np.array([PRECISIONS.index(fact.precision) for fact in rows], np.uint8),
-            np.array([np.nan if fact.latitude is None else fact.latitude for fact in rows], np.float64),
-            np.array([np.nan if fact.longitude is None else fact.longitude for fact in rows], np.float64),
-            code,
-            codes,
-            camera,
-            cameras,
-            np.array([bits(fact.kinds) for fact in rows], np.uint16),
+        return cls.of_columns(
+            [fact.photo for fact in rows],
+            [fact.taken.isoformat() if fact.taken else None for fact in rows],
+            [fact.precision for fact in rows],
+            [fact.latitude for fact in rows],
+            [fact.longitude for fact in rows],
+            [fact.code for fact in rows],
+            [(fact.maker, fact.model) for fact in rows],
+            [bits(fact.kinds) for fact in rows],
         )
+
+    @classmethod
+    def of_columns(
+        cls,
+        photos: Sequence[int],
+        taken: Sequence[str | None],
+        precision: Sequence[Precision],
+        latitude: Sequence[float | None],
+        longitude: Sequence[float | None],
+        code: Sequence[str],
+        camera: Sequence[tuple[str, str]],
+        kinds: Sequence[int],
+    ) -> Self:
+        """A value of each photo, these ascending; times as ISO 8601 has them."""
+        codes, code_of = _numbered(code)
+        cameras, camera_of = _numbered(camera)
+        order = {name: place for place, name in enumerate(PRECISIONS)}
+        return cls(
+            np.array(photos, np.int64),
+            np.array([each or "NaT" for each in taken], "datetime64[s]"),
+            np.array([order[each] for each in precision], np.uint8),
+            np.array(latitude, np.float64),  # None becomes NaN
+            np.array(longitude, np.float64),
+            code_of,
+            codes,
+            camera_of,
+            cameras,
+            np.array(kinds, np.uint16),
+        )
+
+    def are(self, kind: PhotoKind) -> Mask:
+        """[N]: of this kind."""
+        return np.asarray(self.kinds & bits(frozenset({kind})), bool)
 
     def told_time(self, photo: int) -> str | None:
         """When it was taken, ISO 8601, as exactly as it is known; None where it is not, or the photo is not here."""
@@ -137,23 +166,23 @@ def load_facts(library: "Library", photos: Sequence[int] | None = None) -> Facts
         + f" ORDER BY f.photo, {BEST}",
         photos or (),
     )
-    of_text = pages(library, photos)
-    best: dict[int, Fact] = {}
-    for photo, taken, precision, latitude, longitude, code, maker, model, kinds in rows:
-        if photo not in best:
-            at = datetime.fromisoformat(taken) if taken else None
-            best[photo] = Fact(
-                photo,
-                at,
-                precision or "second",
-                latitude,
-                longitude,
-                code,
-                maker,
-                model,
-                with_document(kinds_of(kinds), photo in of_text),
-            )
-    return Facts.of(list(best.values()))
+    # Of each photo the first row counts.
+    before = [None, *(row[0] for row in rows[:-1])]
+    best = [row for row, last in zip(rows, before, strict=False) if row[0] != last]
+    of = list(zip(*best, strict=True)) if best else [()] * 9
+    facts = Facts.of_columns(
+        of[0],
+        of[1],
+        [each or "second" for each in of[2]],
+        of[3],
+        of[4],
+        of[5],
+        list(zip(of[6], of[7], strict=True)),
+        of[8],
+    )
+    is_page = np.isin(facts.photos, list(pages(library, photos))) & ~facts.are("screenshot")
+    facts.kinds[is_page] |= bits(frozenset({"document"}))
+    return facts
 
 
 def with_document(kinds: frozenset[PhotoKind], is_page: bool) -> frozenset[PhotoKind]:
@@ -169,7 +198,7 @@ def pages(library: "Library", photos: Sequence[int] | None = None) -> frozenset[
     return frozenset(photo for (photo,) in rows)
 
 
-def _numbered(values: list[T]) -> tuple[tuple[T, ...], NDArray[np.int32]]:
+def _numbered(values: Sequence[T]) -> tuple[tuple[T, ...], NDArray[np.int32]]:
     """Each value once, and for each place which it is."""
     places: dict[T, int] = {}
     numbers = [places.setdefault(value, len(places)) for value in values]
