@@ -68,6 +68,17 @@ class Pointed:
 
 
 @dataclass(frozen=True)
+class Given:
+    """A picture's file that was handed over."""
+
+    data: bytes
+    box: None = None
+
+    def open_with_hash(self) -> tuple[Picture, bytes]:
+        return open_picture(self.data), hashlib.sha256(self.data).digest()
+
+
+@dataclass(frozen=True)
 class PhotoPart:
     """A photo of the library, from whichever of its files is there. `box`: in shares of its sides, 0 to 1."""
 

@@ -199,6 +199,29 @@ def test_more_like_this_begins_with_itself(page: TestClient, library: Library) -
     assert len(told(page.get(f"/api/photos/{photo}/similar", params={"limit": 3}))["photos"]) == 3
 
 
+def test_photos_like_a_picture_that_is_sent(page: TestClient, photos: Path) -> None:
+    data = (photos / "undated white.png").read_bytes()
+    found = told(page.post("/api/like", content=data, params={"limit": 2}))
+    assert (name_of(page, found["photos"][0]), len(found["photos"]), found["count"]) == ("undated white.png", 2, 7)
+    assert found["scores"][0] == pytest.approx(1, abs=2e-3)
+    assert page.post("/api/like", content=data, params={"limit": 0}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [(b"", 422, "bad_parameter"), (b"hello", 400, "bad_request"), (b"\x89PNG\r\n\x1a\n", 400, "bad_request")],
+)
+def test_what_is_sent_and_no_picture_is_refused(page: TestClient, sent: bytes, status: int, code: str) -> None:
+    answer = page.post("/api/like", content=sent)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+def test_a_picture_too_large_is_refused_before_it_is_read(page: TestClient) -> None:
+    headers = {"Content-Length": str((64 << 20) + 1)}
+    assert page.post("/api/like", content=b"x", headers=headers).status_code == 413
+    assert page.post("/api/session", content=b"x", headers={"Content-Length": "5000"}).status_code == 413
+
+
 def test_a_thumbnail_is_webp_and_kept_by_the_browser(page: TestClient, find: Find) -> None:
     found = find()
     photo, version = found["photos"][0], found["version"]

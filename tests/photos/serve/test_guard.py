@@ -15,7 +15,8 @@ from .conftest import HERE, PORT
 ASKED = [
     "/api/search", "/api/timeline", "/api/map", "/api/status", "/api/photos?photos=1", "/api/photos/1",
     "/api/photos/1/thumbnail", "/api/photos/1/original", "/api/photos/1/similar", "/api/originals.zip?photos=1",
-    "/api/list?photos=1", "/api/names", "/api/names/rename", "/api/names/forget", "/api/nothing", "/docs", "/redoc",
+    "/api/list?photos=1", "/api/names", "/api/names/rename", "/api/names/forget", "/api/like", "/api/nothing",
+    "/docs", "/redoc",
 ]  # fmt: skip
 
 

@@ -28,7 +28,7 @@ ASKED = [
     "GET /api/photos/{photo}",
     "GET /api/photos/{photo}/thumbnail", "GET /api/photos/{photo}/original", "GET /api/photos/{photo}/similar",
     "GET /api/originals.zip", "GET /api/list", "POST /api/session",
-    "GET /api/names", "POST /api/names", "POST /api/names/rename", "POST /api/names/forget",
+    "POST /api/like", "GET /api/names", "POST /api/names", "POST /api/names/rename", "POST /api/names/forget",
 ]  # fmt: skip
 
 

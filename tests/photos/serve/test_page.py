@@ -256,6 +256,30 @@ def test_a_place_on_the_map_filters(page: Page) -> None:
     counted(page, "2,400 photos")
 
 
+def test_a_picture_of_ones_own_is_looked_like(page: Page, tmp_path: Path) -> None:
+    paint(tmp_path / "mine.png", "yellow", seed=1)
+    page.locator("#picture").set_input_files(tmp_path / "mine.png")
+    expect(page.locator("#chips .filter .label")).to_have_text("A picture of yours")
+    first = page.locator(".tile").first
+    expect(first).to_have_attribute("aria-label", re.compile("yellow"))
+    paint(tmp_path / "other.png", "blue", seed=1)
+    dropped = """async (data) => {
+        const file = new File([Uint8Array.from(data)], "other.png", { type: "image/png" });
+        const carried = new DataTransfer();
+        carried.items.add(file);
+        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: carried, bubbles: true, cancelable: true }));
+    }"""
+    page.evaluate(dropped, list((tmp_path / "other.png").read_bytes()))
+    expect(first).to_have_attribute("aria-label", re.compile("blue"))
+    page.go_back()
+    page.go_back()
+    expect(page.locator("#chips .filter")).to_have_count(0)
+    page.evaluate(dropped, list(b"no picture"))
+    expect(page.locator("#trouble")).to_contain_text("not a picture")
+    page.reload()
+    expect(page.locator("#chips .filter")).to_have_count(0)
+
+
 def test_photos_are_selected_and_listed(page: Page) -> None:
     page.locator(".tile").nth(0).hover()
     page.locator(".tile").nth(0).locator(".check").click()

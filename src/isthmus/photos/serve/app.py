@@ -4,7 +4,7 @@ import logging
 import secrets
 from typing import Annotated, Any, Literal, cast
 
-from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi import Body, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -15,7 +15,7 @@ from isthmus import __version__
 from isthmus.errors import CorruptLibrary, InputError, InUse, IsthmusError, PictureError
 from isthmus.photos import paths
 from isthmus.photos.naming import LONGEST as LONGEST_NAME
-from isthmus.photos.pointed import PhotoPart
+from isthmus.photos.pointed import Given, PhotoPart
 from isthmus.photos.report import count_photos
 from isthmus.photos.serve.answers import (
     BriefsAnswer,
@@ -37,7 +37,7 @@ from isthmus.photos.serve.clusters import clusters
 from isthmus.photos.serve.describe import answered
 from isthmus.photos.serve.details import briefs, photo_answer
 from isthmus.photos.serve.engine import Engine, ModelNotReady
-from isthmus.photos.serve.guard import Guard, Secret, cookie_of
+from isthmus.photos.serve.guard import LARGEST_PICTURE, Guard, Secret, cookie_of
 from isthmus.photos.serve.originals import read_original
 from isthmus.photos.serve.page_files import page_files
 from isthmus.photos.serve.sent import MOST, listed_as_csv, listed_as_json, original, zipped
@@ -75,6 +75,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 BUSY: dict[int | str, dict[str, Any]] = {
     409: {"model": ProblemAnswer, "description": "Another process writes the library, say one that indexes."}
+}
+TOO_LARGE: dict[int | str, dict[str, Any]] = {
+    413: {"model": ProblemAnswer, "description": f"More than {LARGEST_PICTURE >> 20} MB."}
 }
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ProblemAnswer, "description": "There is no such photo."}}
 
@@ -217,6 +220,18 @@ def make_api(engine: Engine, secret: Secret, port: int) -> FastAPI:
         found = engine.alike(photo, None if part is None else asked_part(part))
         if found is None:
             raise _no_photo(photo)
+        return _json(answered(engine, found, "relevance", version, limit))
+
+    @app.post("/api/like", tags=["photos"], responses=TOO_LARGE)
+    def like(
+        picture: Annotated[bytes, Body(media_type="application/octet-stream", description="A picture's file.")],
+        limit: Limit = None,
+    ) -> SearchAnswer:
+        """All photos by their likeness to a picture that is sent along."""
+        try:
+            found = engine.like(Given(picture))
+        except PictureError as error:  # of a photo it means that it is not there; of what was sent, a mistake
+            raise InputError(error.what, why=error.why, todo=error.todo) from None
         return _json(answered(engine, found, "relevance", version, limit))
 
     @app.get(

@@ -20,7 +20,7 @@ from isthmus.photos import naming
 from isthmus.photos.blend import Like
 from isthmus.photos.gloss import Gloss
 from isthmus.photos.naming import Named
-from isthmus.photos.pointed import PhotoPart
+from isthmus.photos.pointed import PhotoPart, Shown
 from isthmus.photos.query import Chip, Query
 from isthmus.photos.query.model import Order as By
 from isthmus.photos.query.model import Sort
@@ -157,9 +157,10 @@ class Engine:
     def alike(self, photo: int, part: Box | None = None) -> Results | None:
         """All photos by their likeness to one, or to a part of it (in shares of its sides); None where it has no
         vector. Only for a part the model is needed."""
-        self._follow()
         if part is not None:
-            return self._like_part(photo, part)
+            here = photo in self.searcher.present()
+            return self.like(PhotoPart(self.library, photo, part)) if here else None
+        self._follow()
         likeness = self.neighbours.of(photo, self.searcher.present())
         if likeness is None:
             return None
@@ -184,12 +185,12 @@ class Engine:
         with self._writing, Library.write(self.library.folder) as library:
             naming.forget(library, name)
 
-    def _like_part(self, photo: int, part: Box) -> Results | None:
-        if photo not in self.searcher.present():
-            return None
+    def like(self, picture: Shown) -> Results:
+        """All photos by their likeness to a picture. Raises PictureError, ModelNotReady."""
+        self._follow()
         self._need_model()
         asked = self.searcher.read("")
-        ranking = self.searcher.rank(asked, [Like(PhotoPart(self.library, photo, part))])
+        ranking = self.searcher.rank(asked, [Like(picture)])
         return Results(asked, ranking.order, len(ranking.order), ranking.fitting, ranking.photos)
 
     def _ranked(self, query: Query, by: By | None) -> Results:

@@ -24,7 +24,11 @@ OPEN = frozenset({"/", "/openapi.json", "/api/session"})
 PAGE = "/page/"
 
 LARGEST_BODY = 4096
-"""Bytes of a request. The only one that has any is the exchange of the secret."""
+"""Bytes of a request, but for those to PICTURE."""
+
+PICTURE = "/api/like"
+LARGEST_PICTURE = 64 << 20
+"""Bytes of what is sent there."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -121,7 +125,9 @@ class Guard:
         # A link on another page may lead to ours, which shows nothing then: its cookie is not sent from there.
         if site not in ("none", "same-origin") and not (path == "/" and scope["method"] == "GET"):
             return 403, Problem(code="wrong_origin", what="another page may not ask")
-        if "transfer-encoding" in headers or not _is_small(headers.get("content-length", "0")):
+        if "transfer-encoding" in headers or not _is_small(
+            headers.get("content-length", "0"), LARGEST_PICTURE if path == PICTURE else LARGEST_BODY
+        ):
             return 413, Problem(code="too_large", what="the request is too large")
         if not is_page and not self._is_known(headers):
             return 401, Problem(
@@ -160,8 +166,8 @@ def _equal(given: str, secret: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode())
 
 
-def _is_small(length: str) -> bool:
-    return length.isascii() and length.isdigit() and int(length[:10]) <= LARGEST_BODY
+def _is_small(length: str, most: int) -> bool:
+    return length.isascii() and length.isdigit() and int(length[:10]) <= most
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -1,5 +1,8 @@
 // What is looked at, as it stands in the browser's address: it can be kept, sent and gone back to.
 
+/** `like` of a picture that was given to the page: no address can hold it. */
+export const GIVEN = "picture";
+
 const FILTERS = ["order", "period", "area", "like", "photo"];
 
 /** {q, edit: [...], order, period, area, like, photo}; what is not said is "". */

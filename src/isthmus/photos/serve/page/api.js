@@ -33,6 +33,12 @@ export function post(path, body) {
   return request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
+/** JSON of a POST of a picture's file. */
+export function postPicture(path, picture, { signal, waiting } = {}) {
+  const headers = { "Content-Type": "application/octet-stream" };
+  return request(path, { method: "POST", headers, body: picture, signal }, waiting);
+}
+
 async function request(address, options, waiting) {
   for (;;) {
     const answer = await fetch(address, options).catch((error) => {

@@ -1,5 +1,6 @@
 // How the sentence was read, a chip each: taken off, turned round, read otherwise, or said otherwise.
 
+import { GIVEN } from "./address.js";
 import { t, when } from "./words.js";
 
 /**
@@ -43,12 +44,17 @@ function filterChip(name, value, drop) {
   const item = document.createElement("li");
   item.className = "chip filter";
   item.dataset.kind = name;
-  const label = name === "period" ? periodLabel(value) : t(name === "area" ? "this_area" : value.includes("@") ? "this_part" : "this_photo");
+  const label = name === "period" ? periodLabel(value) : t(name === "area" ? "this_area" : likeLabel(value));
   const what = document.createElement("span");
   what.className = "what";
   what.append(part("kind", t("kinds")[name]), part("label", label));
   item.append(what, remover(label, () => drop(name)));
   return item;
+}
+
+function likeLabel(value) {
+  if (value === GIVEN) return "this_picture";
+  return value.includes("@") ? "this_part" : "this_photo";
 }
 
 export function periodLabel(period) {

@@ -1,7 +1,7 @@
 // The page: what stands in the address is asked for and shown; what the user does changes the address.
 
-import { parameters, read, sameResults, write } from "./address.js";
-import { ask, beginSession, setVersion } from "./api.js";
+import { GIVEN, parameters, read, sameResults, write } from "./address.js";
+import { ask, beginSession, postPicture, setVersion } from "./api.js";
 import { periodLabel, showChips } from "./chips.js";
 import { Grid } from "./grid.js";
 import { PhotoMap } from "./map.js";
@@ -17,6 +17,7 @@ history.scrollRestoration = "manual";
 let asked = read();
 let answer = null; // of /api/search
 let periods = []; // of /api/timeline
+let given = null; // a picture to be looked like
 let asking = new AbortController();
 let selecting = null;
 
@@ -54,6 +55,20 @@ function attach() {
     const q = at("q").value.trim();
     go({ q, edit: [], order: "", period: asked.period, area: asked.area, like: "", photo: "" });
   });
+  at("by-picture").addEventListener("click", () => at("picture").click());
+  at("picture").addEventListener("change", () => {
+    lookLike(at("picture").files);
+    at("picture").value = "";
+  });
+  addEventListener("dragover", (event) => {
+    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+  });
+  addEventListener("drop", (event) => {
+    if (!event.dataTransfer?.files.length) return;
+    event.preventDefault();
+    lookLike(event.dataTransfer.files);
+  });
+  addEventListener("paste", (event) => lookLike(event.clipboardData?.files ?? []));
   at("home").addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
@@ -104,6 +119,10 @@ function go(next, { replace = false } = {}) {
 
 /** Ask for what the address says. `keep`: the same photos, said in another language. */
 async function show({ first = false, keep = false, scrolled = 0 }) {
+  if (asked.like === GIVEN && !given) { // the page was loaded anew
+    asked = read("");
+    history.replaceState(history.state, "", write(asked));
+  }
   asking.abort();
   asking = new AbortController();
   const { signal } = asking;
@@ -114,7 +133,8 @@ async function show({ first = false, keep = false, scrolled = 0 }) {
   try {
     const waiting = () => { clearTimeout(slow); at("count").textContent = t("model"); };
     const [photo, part] = asked.like.split("@");
-    const found = asked.like
+    const found = asked.like === GIVEN ? await postPicture("/api/like", given, { signal, waiting })
+      : asked.like
       ? await ask(`/api/photos/${encodeURIComponent(photo)}/similar`, part && new URLSearchParams({ part }), { signal, waiting })
       : await ask("/api/search", parameters(asked, currentLanguage()), { signal, waiting });
     if (mine !== asked && !sameResults(mine, asked)) return;
@@ -143,6 +163,14 @@ async function show({ first = false, keep = false, scrolled = 0 }) {
   showPhoto();
   await Promise.all([refreshTimeline(signal), at("map").hidden ? null : refreshMap()]);
   if (first && !asked.q && !at("viewer").open) at("q").focus({ preventScroll: true });
+}
+
+/** The first of the files is what photos shall look like. */
+function lookLike([picture]) {
+  if (!picture) return;
+  given = picture;
+  answer = null; // another picture stands at the same address
+  go({ ...read(""), like: GIVEN });
 }
 
 function find(q) {

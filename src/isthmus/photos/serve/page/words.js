@@ -31,7 +31,8 @@ const WORDS = {
     would: (label, count) => `Without “${label}”: ${some(count, "photo", "photos")}`,
     place: (at, of) => `Photo ${n(at)} of ${n(of)}`, away: "its file is not there now", no_date: "Unknown date",
     month_photos: (month, count) => `${month}: ${some(count, "photo", "photos")}`,
-    jump: "goes there", filter: "only these", this_area: "Area on the map", this_photo: "This photo", this_part: "This part of a photo",
+    jump: "goes there", filter: "only these", this_area: "Area on the map", this_photo: "This photo", this_part: "This part of a photo", this_picture: "A picture of yours",
+    by_picture: "Search by a picture", by_picture_how: "Find photos like a picture. You can also drop one on the page, or paste it.",
     placed: (count) => `${some(count, "photo", "photos")} with a known place`,
     cluster: (count) => `${some(count, "photo", "photos")} here`,
     selected: (count) => `${n(count)} selected`, copied: (count) => `${some(count, "path", "paths")} copied`,
@@ -79,7 +80,8 @@ const WORDS = {
     would: (label, count) => `去掉“${label}”：${n(count)} 张`,
     place: (at, of) => `第 ${n(at)} 张，共 ${n(of)} 张`, away: "文件现在不在", no_date: "时间未知",
     month_photos: (month, count) => `${month}：${n(count)} 张`,
-    jump: "跳到那里", filter: "只看这些", this_area: "地图上的范围", this_photo: "这张照片", this_part: "照片的这一部分",
+    jump: "跳到那里", filter: "只看这些", this_area: "地图上的范围", this_photo: "这张照片", this_part: "照片的这一部分", this_picture: "您给的图片",
+    by_picture: "以图搜图", by_picture_how: "找与一张图片相似的照片。也可以把图片拖到页面上，或粘贴进来。",
     placed: (count) => `${n(count)} 张照片知道地点`,
     cluster: (count) => `这里有 ${n(count)} 张`,
     selected: (count) => `已选 ${n(count)} 张`, copied: (count) => `已复制 ${n(count)} 条路径`,
@@ -139,6 +141,7 @@ export function translate(root = document) {
   for (const each of root.querySelectorAll("[data-t]")) each.textContent = t(each.dataset.t);
   for (const each of root.querySelectorAll("[data-label]")) each.setAttribute("aria-label", t(each.dataset.label));
   for (const each of root.querySelectorAll("[data-placeholder]")) each.placeholder = t(each.dataset.placeholder);
+  for (const each of root.querySelectorAll("[data-title]")) each.title = t(each.dataset.title);
 }
 
 /** ISO 8601 as exactly as it is known: "2018", "2018-05", "2018-05-03", "2018-05-03T14:25:30". */
