@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from isthmus.photos.store import Library
 
 
+ENOUGH = 1024
+"""Pixels of the shorter side that are kept of a picture of which no part is asked for."""
+
+
 class Shown(Protocol):
     """`box`: the part that is meant; None for all of the picture."""
 
@@ -69,13 +73,14 @@ class Pointed:
 
 @dataclass(frozen=True)
 class Given:
-    """A picture's file that was handed over."""
+    """A picture's file that was handed over, as a whole."""
 
     data: bytes
     box: None = None
 
     def open_with_hash(self) -> tuple[Picture, bytes]:
-        return open_picture(self.data), hashlib.sha256(self.data).digest()
+        # More pixels than any model looks at would only cost memory.
+        return open_picture(self.data, at_least=ENOUGH), hashlib.sha256(self.data).digest()
 
 
 @dataclass(frozen=True)
