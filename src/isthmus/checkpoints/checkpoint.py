@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -88,35 +88,29 @@ class Checkpoint:
 
         Raises CorruptPart where a file is damaged.
         """
-        from safetensors import SafetensorError, safe_open
-
-        found: dict[str, Tensor] = {}
-        for shard in self.shards:
-            try:
-                with safe_open(shard, framework="pt") as file:
-                    for key in file.keys():  # noqa: SIM118
-                        if key.startswith(prefix):
-                            found[key[len(prefix) :]] = file.get_tensor(key)
-            except SafetensorError as error:
-                raise CorruptPart(f"{shard} is damaged", why=str(error), todo="fetch it again") from None
-        return found
+        return {name[len(prefix) :]: value for name, value in self._stored("pt", lambda name: name.startswith(prefix))}
 
     def arrays(self, names: Collection[str] | None = None) -> "dict[str, NDArray[np.float32]]":
         """The tensors of these names (None: all) in float32, without torch. Raises CorruptPart, KeyError for a name
         that is not there."""
-        from safetensors import SafetensorError, safe_open
-
-        found: dict[str, NDArray[np.float32]] = {}
-        for shard in self.shards:
-            try:
-                with safe_open(shard, framework="np") as file:
-                    wanted = [key for key in file.keys() if names is None or key in names]  # noqa: SIM118
-                    found |= {key: file.get_tensor(key).astype("float32", copy=False) for key in wanted}
-            except SafetensorError as error:
-                raise CorruptPart(f"{shard} is damaged", why=str(error), todo="fetch it again") from None
+        stored = self._stored("np", lambda name: names is None or name in names)
+        found: dict[str, NDArray[np.float32]] = {name: value.astype("float32", copy=False) for name, value in stored}
         if missing := set(names or ()) - set(found):
             raise KeyError(min(missing))
         return found
+
+    def _stored(self, framework: Literal["pt", "np"], wanted: Callable[[str], bool]) -> Iterator[tuple[str, Any]]:
+        """Name and value of each tensor whose name is wanted. Raises CorruptPart where a file is damaged."""
+        from safetensors import SafetensorError, safe_open
+
+        for shard in self.shards:
+            try:
+                with safe_open(shard, framework=framework) as file:
+                    for name in file.keys():  # noqa: SIM118
+                        if wanted(name):
+                            yield name, file.get_tensor(name)
+            except SafetensorError as error:
+                raise CorruptPart(f"{shard} is damaged", why=str(error), todo="fetch it again") from None
 
     @cached_property
     def fingerprint(self) -> str:

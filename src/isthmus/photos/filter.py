@@ -114,7 +114,7 @@ def taken_with(camera: Camera, facts: Facts) -> Mask:
 def of_kind(kind: PhotoKind, facts: Facts) -> Mask:
     if kind == "photo":
         return ~np.asarray(facts.kinds & bits(NO_PHOTOGRAPHS), bool)
-    return np.asarray(facts.kinds & bits(frozenset({kind})), bool)
+    return facts.are(kind)
 
 
 def distance_km(
