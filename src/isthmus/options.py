@@ -1,6 +1,8 @@
 """How a model is to answer: how long, how likely, until when."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from isthmus.errors import InputError
 
@@ -20,6 +22,8 @@ class Options:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     """Of the draws; None: another answer each time. Greedy answers need none."""
+    json: bool | Mapping[str, Any] = False
+    """True: the answer is one JSON object; a JSON schema: one that fits it. Backends that cannot promise it refuse."""
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from isthmus.errors import InputError
 from isthmus.messages import Message
+from isthmus.messages import ToolCall as ToolCall
 from isthmus.options import Options as Options
 
 Reason: TypeAlias = Literal["stop", "length", "cancelled", "tool_calls"]
@@ -24,15 +25,6 @@ class Tool:
     name: str
     description: str
     parameters: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class ToolCall:
-    """What the model asks for. `arguments` is JSON text as the model wrote it: it may be wrong."""
-
-    id: str
-    name: str
-    arguments: str
 
 
 @dataclass(frozen=True)
@@ -125,7 +117,21 @@ def check_messages(messages: Sequence[Message]) -> None:
     if not messages:
         raise InputError("there are no messages to answer", todo="give at least one message of a user")
     for at, message in enumerate(messages):
-        if not message.content:
+        if not (message.content or message.tool_calls):
             raise InputError(f"message {at} is empty", todo="give it a text or a picture")
     if messages[-1].role not in ("user", "tool"):
         raise InputError(f"the last message is of the role {messages[-1].role}", todo="end with a message of a user")
+
+
+def check_abilities(
+    name: str, tools: Sequence[Tool] | None, options: Options, messages: Sequence[Message] = ()
+) -> None:
+    """For implementations that can neither call tools nor keep to JSON: raises InputError where they are asked to."""
+    if tools or any(message.tool_calls for message in messages):
+        raise InputError(
+            f"{name} is asked to use tools", why="this backend reads no calls", todo="ask a backend that calls tools"
+        )
+    if options.json is not False:
+        raise InputError(
+            f"{name} is asked for JSON", why="this backend cannot keep a model to it", todo="say so in the prompt"
+        )

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import torch
 
-from isthmus.backends.backend import Delta, Finish, Options, Stream, Tool, Usage, check_messages
-from isthmus.errors import InputError, IsthmusError
+from isthmus.backends.backend import Delta, Finish, Options, Stream, Tool, Usage, check_abilities, check_messages
+from isthmus.errors import IsthmusError
 from isthmus.images.views import Fit
 from isthmus.messages import ImagePart, Message, Part, Role, TextPart
 from isthmus.vlm.conversation import Conversation
@@ -36,10 +36,9 @@ class NativeBackend:
         self._step = RLock()  # not Lock: garbage collected within a step may be another stream
 
     def stream(self, messages: Sequence[Message], *, tools: Sequence[Tool] | None = None, options: Options) -> Stream:
-        """See Backend. Raises InputError for tools: these models call none."""
-        if tools:
-            raise InputError(f"{self.name} is asked to use tools", why="it was not made to call any")
+        """See Backend. Raises InputError for tools and JSON: these models can do neither."""
         check_messages(messages)
+        check_abilities(self.name, tools, options, messages)
         opened, said = _open(messages, self.model.encoder.fit)
         conversation = self._pool.take(said)
         text: list[str] = []

@@ -18,7 +18,17 @@ from transformers import (
     StoppingCriteria,
 )
 
-from isthmus.backends.backend import Delta, Finish, Options, Reason, Stream, Tool, Usage, check_messages
+from isthmus.backends.backend import (
+    Delta,
+    Finish,
+    Options,
+    Reason,
+    Stream,
+    Tool,
+    Usage,
+    check_abilities,
+    check_messages,
+)
 from isthmus.backends.processor import load_processor, load_tokenizer
 from isthmus.backends.prompt import PicturePrompt, TextPrompt
 from isthmus.backends.sampling import logits_processors
@@ -67,10 +77,9 @@ class TransformersBackend:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="isthmus-transformers")
 
     def stream(self, messages: Sequence[Message], *, tools: Sequence[Tool] | None = None, options: Options) -> Stream:
-        """See Backend. Raises InputError for tools: their calls cannot be read from these models yet."""
-        if tools:
-            raise InputError(f"{self.name} is asked to use tools", why="this backend reads no tool calls")
+        """See Backend. Raises InputError for tools and JSON: calls cannot be read from these models yet."""
         check_messages(messages)
+        check_abilities(self.name, tools, options, messages)
         with self._reading:
             inputs = self._prompt(messages)
         ids = inputs["input_ids"]
