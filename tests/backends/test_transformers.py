@@ -233,7 +233,7 @@ def test_a_stop_string_costs_no_step_more(backend: Backends) -> None:
 
 
 def test_tools_are_refused(backend: Backends) -> None:
-    with pytest.raises(InputError, match="reads no tool calls"):
+    with pytest.raises(InputError, match="asked to use tools"):
         complete(backend("llava"), [user("hello")], Options(), tools=[Tool("search", "", {})])
 
 
