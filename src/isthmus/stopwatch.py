@@ -6,9 +6,9 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import ContextManager, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 Part: TypeAlias = Literal[
     "queue", "decode", "preprocess", "encoder", "connector", "prompt", "splice", "prefill", "sample"
@@ -83,7 +83,7 @@ def current() -> Watch | None:
     return _watch.get()
 
 
-def part(name: Part) -> ContextManager[None]:
+def part(name: Part) -> AbstractContextManager[None]:
     """Around the work of one part."""
     watch = _watch.get()
     return _NOBODY if watch is None else watch.part(name)
