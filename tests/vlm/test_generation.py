@@ -322,5 +322,5 @@ def test_nothing_is_kept_for_a_backward_pass() -> None:
     talk = model.conversation()
     talk.ask(A, "what?", Options(3))
     assert not any(seen.rows.requires_grad for seen in talk._seen.values())
-    assert not talk._reading._cache.layers[0].keys.requires_grad
+    assert not talk.reading._cache.layers[0].keys.requires_grad
     assert torch.is_grad_enabled()

@@ -18,13 +18,15 @@ from isthmus.errors import InputError
 from isthmus.images.views import Picture
 from isthmus.messages import ImagePart, Message, TextPart
 from isthmus.options import Options
-from isthmus.vlm.answer import Answer, Finish
-from isthmus.vlm.decoding import Chooser, TextGrower
+from isthmus.stopwatch import part
+from isthmus.vlm.answer import Answer
+from isthmus.vlm.decoding import Chooser
 from isthmus.vlm.pictures import known
 from isthmus.vlm.questions import Question, text_of
 from isthmus.vlm.reading import Read
 from isthmus.vlm.sequence import Extent, Sample, Slot
 from isthmus.vlm.splice import embed
+from isthmus.vlm.writing import Writing
 
 if TYPE_CHECKING:
     from isthmus.vlm.model import VisionLanguageModel
@@ -53,6 +55,34 @@ class Prompt:
     read: tuple[Read, ...]
 
 
+class Turn:
+    """An answer under way: its prompt is read. What comes is `text` (often empty), until it has `ended`; whoever reads
+    on reads `token` and lets it `take` the logits that gives."""
+
+    def __init__(self, sample: Sample, reused: int, writing: Writing, choose: Chooser, started: float) -> None:
+        self._sample, self._reused, self._writing, self._choose = sample, reused, writing, choose
+        self._started = started
+        self._first: float | None = None
+        self.token = -1
+        self.text = ""
+
+    @property
+    def ended(self) -> bool:
+        return self._writing.finish is not None
+
+    def take(self, logits: Tensor) -> None:
+        """logits [1, V]."""
+        self.token = int(self._choose(logits))
+        if self._first is None:
+            self._first = time.perf_counter() - self._started
+        self.text = self._writing.push(self.token)
+
+    def answer(self) -> Answer:
+        """The whole of it, once it has ended."""
+        assert self._first is not None
+        return self._writing.answer(self._sample, self._reused, self._first)
+
+
 class Conversation:
     """Made by `model.conversation()`. Holds what the model has read last; one answer is generated at a time.
 
@@ -61,13 +91,12 @@ class Conversation:
 
     def __init__(self, model: "VisionLanguageModel") -> None:
         self._model = model
-        self._ends = end_tokens(model)
-        self._stops = tuple(end for end in model.template.ends if model.prompts.control(end) is None)
         self._seen: dict[Key, Seen] = {}
         self.last: Answer | None = None
         """The answer that was generated last, whole: None while one is."""
-        self._turn = 0
-        self._reading = model.reading()
+        self._number = 0
+        self.reading = model.reading()
+        """What the language model has read of it."""
 
     def stream(self, messages: Sequence[Message], options: Options | None = None) -> Generator[str, None, None]:
         """The answer's text as it comes, in whole characters. None: the likeliest tokens. Fewer than `max_tokens` come
@@ -77,8 +106,8 @@ class Conversation:
         begun before this one was read to its end; PictureError for a picture.
         """
         self.last = None
-        self._turn += 1
-        return self._generate(messages, options or Options(), time.perf_counter(), self._turn)
+        self._number += 1
+        return self._generate(messages, options or Options(), time.perf_counter(), self._number)
 
     def answer(self, messages: Sequence[Message], options: Options | None = None) -> Answer:
         """The whole answer. Arguments and errors as in `stream`."""
@@ -91,42 +120,43 @@ class Conversation:
         """A question about one picture or several, apart from what was asked before."""
         return self.answer([question_about(pictures, question)], options)
 
-    def _generate(
-        self, messages: Sequence[Message], options: Options, started: float, turn: int
-    ) -> Generator[str, None, None]:
-        model = self._model
-        self._require(turn)
-        prompt = self._prompt(messages)
-        room = room_for_answer(model, len(prompt.read), options.max_tokens)
-        choose = Chooser(options, next(model.language_model.parameters()).device)
-        grower = TextGrower(model.tokenizer, (*self._stops, *options.stop), model.template.lead)
-        reused = self._reading.keep(prompt.read)
-        token = int(choose(self._reading.begin(self._rest(prompt, reused), prompt.read[reused:])))
-        first = time.perf_counter() - started
-        parts: list[str] = []
-        finish: Finish = "length"
-        for generated in range(1, room + 1):
-            if token in self._ends:
-                finish = "stop"
-                break
-            parts.append(grower.push(token))
-            if parts[-1]:
-                yield parts[-1]
-                self._require(turn)
-            if grower.stopped:
-                finish = "stop"
-                break
-            if generated < room:
-                token = int(choose(self._reading.step(token)))
-        parts.append(grower.finish())
-        self.last = Answer(
-            "".join(parts), model.name, len(prompt.read), prompt.sample.shown, reused, generated, first, finish
-        )
-        if parts[-1]:
-            yield parts[-1]
+    def begin(self, messages: Sequence[Message], options: Options, started: float | None = None) -> "Turn":
+        """The prompt is read and the first token chosen; for whoever reads on by `reading` and the Turn.
 
-    def _require(self, turn: int) -> None:
-        if turn != self._turn:
+        `started`: when it was asked, by time.perf_counter. Raises as `stream`.
+        """
+        model = self._model
+        prompt = self._prompt(messages)
+        with part("prompt"):
+            room = room_for_answer(model, len(prompt.read), options.max_tokens)
+            choose = Chooser(options, next(model.language_model.parameters()).device)
+            writing = Writing(model, options, room)
+        with part("splice"):
+            reused = self.reading.keep(prompt.read)
+            rest = self._rest(prompt, reused)
+        turn = Turn(prompt.sample, reused, writing, choose, time.perf_counter() if started is None else started)
+        logits = self.reading.begin(rest, prompt.read[reused:])
+        with part("sample"):
+            turn.take(logits)
+        return turn
+
+    def _generate(
+        self, messages: Sequence[Message], options: Options, started: float, number: int
+    ) -> Generator[str, None, None]:
+        self._require(number)
+        turn = self.begin(messages, options, started)
+        while True:
+            if turn.ended:
+                self.last = turn.answer()
+            if turn.text:
+                yield turn.text
+            if turn.ended:
+                return
+            self._require(number)
+            turn.take(self.reading.step(turn.token))
+
+    def _require(self, number: int) -> None:
+        if number != self._number:
             raise InputError(
                 "the answer cannot go on",
                 why="another was begun in the same conversation",
@@ -137,19 +167,21 @@ class Conversation:
         """Pictures not seen before are encoded in one batch; those that no longer appear are forgotten."""
         keys = self._look(messages)
         seen = tuple(self._seen[key] for key in keys)
-        sample = self._model.sample(messages, [each.extent for each in seen], prompt=True)
-        read: list[Read] = list(sample.ids)
-        for slot, first in numbered(sample):
-            (picture, question), lasting = keys[slot.picture], seen[slot.picture].lasting
-            for place, number in enumerate(range(first, first + slot.stop - slot.start), slot.start):
-                read[place] = (picture if number < lasting else f"{picture} asked {question}", number)
+        with part("prompt"):
+            sample = self._model.sample(messages, [each.extent for each in seen], prompt=True)
+            read: list[Read] = list(sample.ids)
+            for slot, first in numbered(sample):
+                (picture, question), lasting = keys[slot.picture], seen[slot.picture].lasting
+                for place, number in enumerate(range(first, first + slot.stop - slot.start), slot.start):
+                    read[place] = (picture if number < lasting else f"{picture} asked {question}", number)
         return Prompt(sample, seen, tuple(read))
 
     @torch.no_grad()
     def _look(self, messages: Sequence[Message]) -> list[Key]:
         """The key of each picture: what it shows and, where the connector reads it, what is asked about it."""
         model = self._model
-        pictures = [known(part.source, model.encoder.fit) for message in messages for part in message.pictures]
+        with part("decode"):
+            pictures = [known(each.source, model.encoder.fit) for message in messages for each in message.pictures]
         keys = [(each.key, question) for each, question in zip(pictures, model.questions(messages), strict=True)]
         # a known picture of which something else is asked: where all but a hint lasts, only that is made anew
         lasting = {key[0]: seen for key, seen in self._seen.items() if seen.lasting}
@@ -203,7 +235,8 @@ def room_for_answer(model: "VisionLanguageModel", tokens: int, max_tokens: int) 
 def see(model: "VisionLanguageModel", pictures: Sequence[Picture], questions: Sequence[Question]) -> list[Seen]:
     """Pictures through encoder and connector, in one batch, each with what the connector reads beside it."""
     features = model.encode(pictures)
-    tokens = model.connect(features, text_of(questions, features.tokens.device))
+    with part("connector"):
+        tokens = model.connect(features, text_of(questions, features.tokens.device))
     extents = model.extents(features)
     rows = [each[mask] for each, mask in zip(tokens.tokens, tokens.mask, strict=True)]
     for at, (each, extent) in enumerate(zip(rows, extents, strict=True)):
@@ -221,12 +254,3 @@ def hinted(model: "VisionLanguageModel", seen: Seen, question: Question) -> Seen
     text = text_of([question], rows.device)
     hint = model.connector.hint(Tokens(rows, torch.ones(rows.shape[:2], dtype=torch.bool, device=rows.device)), text)
     return replace(seen, rows=torch.cat([rows[0], hint.tokens[0].to(rows)]))
-
-
-def end_tokens(model: "VisionLanguageModel") -> frozenset[int]:
-    """The ids that end an answer: the template's, and those the language model was saved with."""
-    config = getattr(model.language_model, "generation_config", None)
-    saved = getattr(config, "eos_token_id", None)
-    listed = saved if isinstance(saved, list) else [] if saved is None else [saved]
-    own = (model.prompts.control(end) for end in model.template.ends)
-    return frozenset([*listed, *(id_ for id_ in own if id_ is not None)])

@@ -14,11 +14,11 @@ from isthmus.connectors.connector import Tokens
 from isthmus.images.open import picture_of
 from isthmus.messages import Message
 from isthmus.options import Options
-from isthmus.vlm.answer import Answer, Finish
-from isthmus.vlm.conversation import end_tokens, room_for_answer, see
-from isthmus.vlm.decoding import Chooser, TextGrower
-from isthmus.vlm.sequence import Sample
+from isthmus.vlm.answer import Answer
+from isthmus.vlm.conversation import room_for_answer, see
+from isthmus.vlm.decoding import Chooser
 from isthmus.vlm.splice import Side
+from isthmus.vlm.writing import Writing
 
 if TYPE_CHECKING:
     from isthmus.vlm.model import VisionLanguageModel
@@ -50,7 +50,7 @@ def answers(
     room = [room_for_answer(model, length, options.max_tokens) for length in batch.lengths]
     choose, reading = Chooser(options, batch.embeds.device), model.batch_reading()
     tokens = choose(reading.begin(batch))
-    writing = [_Writing(model, options, most) for most in room]
+    writing = [Writing(model, options, most) for most in room]
     first = time.perf_counter() - started
     while True:
         for each, token in zip(writing, tokens.tolist(), strict=True):
@@ -59,37 +59,7 @@ def answers(
             break
         # Rows that are done go on, unheard, until the last one is: their tokens can reach no other row.
         tokens = choose(reading.step(tokens))
-    return [each.answer(sample, first) for each, sample in zip(writing, samples, strict=True)]
-
-
-class _Writing:
-    """One row's answer while it grows."""
-
-    def __init__(self, model: "VisionLanguageModel", options: Options, room: int) -> None:
-        self._name, self._ends, self._room = model.name, end_tokens(model), room
-        stops = tuple(end for end in model.template.ends if model.prompts.control(end) is None)
-        self._grower = TextGrower(model.tokenizer, (*stops, *options.stop), model.template.lead)
-        self._text: list[str] = []
-        self._count = 0
-        self.finish: Finish | None = None
-
-    def push(self, token: int) -> None:
-        if self.finish is not None:
-            return
-        self._count += 1
-        if token in self._ends:
-            self.finish = "stop"
-            return
-        self._text.append(self._grower.push(token))
-        if self._grower.stopped:
-            self.finish = "stop"
-        elif self._count == self._room:
-            self.finish = "length"
-
-    def answer(self, sample: Sample, first: float) -> Answer:
-        assert self.finish is not None
-        text = "".join(self._text) + self._grower.finish()
-        return Answer(text, self._name, len(sample.ids), sample.shown, 0, self._count, first, self.finish)
+    return [each.answer(sample, 0, first) for each, sample in zip(writing, samples, strict=True)]
 
 
 def _padded(rows: Sequence[Tensor]) -> Tokens | None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from isthmus import stopwatch
 from isthmus.connectors.connector import Text, Tokens
 from isthmus.connectors.trainable import working_dtype
 from isthmus.errors import InputError
@@ -131,7 +132,10 @@ class VisionLanguageModel(nn.Module):
 
     def encode(self, pictures: Sequence[Picture]) -> Features:
         """All pictures through their Fit and the encoder, in one batch."""
-        return self.encoder.encode([self.encoder.fit(picture) for picture in pictures])
+        with stopwatch.part("preprocess"):
+            views = [self.encoder.fit(picture) for picture in pictures]
+        with stopwatch.part("encoder"):
+            return self.encoder.encode(views)
 
     def extents(self, features: Features) -> list[Extent]:
         """How many tokens the connector will make of each picture; nothing is computed."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from isthmus.stopwatch import part
 from isthmus.vlm.splice import Batch
 
 if TYPE_CHECKING:
@@ -68,20 +69,26 @@ class CausalReading:
 
     @torch.no_grad()
     def begin(self, embeds: Tensor, read: Sequence[Read]) -> Tensor:
-        return self._read_on({"inputs_embeds": embeds}, read)
+        with part("prefill"):
+            states = self._read_on({"inputs_embeds": embeds}, read)
+        with part("sample"):
+            return self._model.head(states)
 
     @torch.no_grad()
     def step(self, token: int) -> Tensor:
         device = next(self._model.language_model.parameters()).device
-        return self._read_on({"input_ids": torch.tensor([[token]], device=device)}, [token])
+        with part("sample"):
+            return self._model.head(self._read_on({"input_ids": torch.tensor([[token]], device=device)}, [token]))
 
     def _read_on(self, inputs: dict[str, Tensor], read: Sequence[Read]) -> Tensor:
+        """[1, D]: the last position's state."""
         # An interrupt in the middle leaves some layers longer than others: such a cache is not used again.
         self._whole = False
         out = self._model.language_model.base_model(**inputs, past_key_values=self._cache, use_cache=True)
         self._read += read
         self._whole = True
-        return self._model.head(out.last_hidden_state[:, -1])
+        states: Tensor = out.last_hidden_state[:, -1]
+        return states
 
     def _forget(self) -> None:
         self._cache, self._read, self._whole = DynamicCache(), list[Read](), True
