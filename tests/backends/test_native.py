@@ -2,7 +2,9 @@
 
 import gc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
@@ -11,10 +13,12 @@ from transformers import Cache
 
 from isthmus.backends.backend import Options, Reply, Tool, complete
 from isthmus.backends.native import NativeBackend
+from isthmus.backends.together import Row
 from isthmus.errors import InputError, IsthmusError, PictureError
 from isthmus.images.views import Fit, Picture
 from isthmus.messages import Message, assistant, system, user
 from isthmus.vlm import pictures
+from isthmus.vlm.conversation import Conversation
 from isthmus.vlm.llava import load_llava
 from isthmus.vlm.pictures import content_key
 from isthmus.vlm.template import Vicuna
@@ -240,3 +244,95 @@ def test_without_a_seed_each_answer_is_another(backend: NativeBackend) -> None:
 def test_tools_are_refused(backend: NativeBackend) -> None:
     with pytest.raises(InputError, match="asked to use tools"):
         next(backend.stream([user("?")], tools=[Tool("search", "", {})], options=FEW))
+
+
+def test_streams_read_at_the_same_time_share_their_steps(folder: str, backend: NativeBackend, steps: list[int]) -> None:
+    asked = [[user(A, "what is it?")], [user("why?")], [user(B, "how many dogs?")]]
+    options = Options(max_tokens=20)
+    streams = [backend.stream(each, options=options) for each in asked]
+    said = [next(stream).text for stream in streams]
+    said = [text + "".join(delta.text for delta in stream) for text, stream in zip(said, streams, strict=True)]
+    assert steps.count(1) < 1.5 * options.max_tokens  # and not three times as many
+    assert said == [fresh(folder, each, options).text for each in asked]
+
+
+def test_more_than_have_a_place_wait(folder: str, backend: NativeBackend, steps: list[int]) -> None:
+    one = NativeBackend(backend.model, together=1)
+    first = one.stream([user("why?")], options=FEW)
+    begun = next(first).text
+    second = complete(one, [user("what is it?")], FEW)
+    assert second == fresh(folder, [user("what is it?")])
+    assert steps[:8] != [1] * 8
+    assert begun + "".join(delta.text for delta in first) == fresh(folder, [user("why?")]).text
+    third, fourth = (one.stream([user(each)], options=FEW) for each in ("a", "b"))
+    next(third)
+    waiting = Thread(target=lambda: next(fourth, None))
+    third.close()
+    waiting.start()
+    waiting.join(60)
+    assert not waiting.is_alive()
+
+
+def test_who_leaves_is_read_no_further(backend: NativeBackend) -> None:
+    stays, leaves = (backend.stream([user(each)], options=Options(max_tokens=30)) for each in ("why?", "what?"))
+    next(stays), next(leaves)
+    widths: list[int] = []
+    layer = backend.model.language_model.model.layers[0]
+    handle = layer.register_forward_pre_hook(lambda _, given: widths.append(len(given[0])))
+    next(stays), next(stays)  # the first piece was there already
+    leaves.close()
+    together = len(widths)
+    list(stays)
+    handle.remove()
+    assert set(widths[:together]) == {2}
+    assert set(widths[together:]) == {1}
+
+
+def test_a_common_step_that_fails_ends_all_and_the_next_answer_is_whole(folder: str, backend: NativeBackend) -> None:
+    streams = [backend.stream([user(each)], options=Options(max_tokens=30)) for each in ("why?", "what?")]
+    for stream in streams:
+        next(stream)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no")
+
+    handle = backend.model.language_model.model.layers[1].register_forward_pre_hook(fail)
+    for stream in streams:
+        with pytest.raises(IsthmusError, match="failed while answering"):
+            list(stream)
+    handle.remove()
+    assert complete(backend, [user("why?")], FEW) == fresh(folder, [user("why?")])
+
+
+def test_a_newcomer_that_cannot_be_read_spoils_nobodys_answer(folder: str, backend: NativeBackend) -> None:
+    goes_on = backend.stream([user("why?")], options=FEW)
+    begun = next(goes_on).text
+    with pytest.raises(InputError, match="reads at most"):
+        complete(backend, [user("so " * 3000)], FEW)
+    assert begun + "".join(delta.text for delta in goes_on) == fresh(folder, [user("why?")]).text
+
+
+def test_ctrl_c_while_another_is_let_in_costs_the_other_nothing(folder: str, backend: NativeBackend) -> None:
+    mine = backend.stream([user("why?")], options=FEW)
+    begun = next(mine).text
+    other = Row(Conversation(backend.model), [user("what?")], FEW)
+    backend._together.ask(other)
+    layer = backend.model.language_model.model.layers[1]
+    handle = layer.register_forward_pre_hook(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        list(mine)  # lets the other in first
+    handle.remove()
+    text = ""
+    while (piece := backend._together.next(other)) is not None:
+        text += piece
+    assert text == fresh(folder, [user("what?")]).text
+    assert fresh(folder, [user("why?")]).text.startswith(begun)
+
+
+def test_many_threads_get_each_their_own(folder: str) -> None:
+    backend = NativeBackend(load_llava(folder), together=3)
+    questions = [user(f"what is {at}?") for at in range(12)]
+    alone = [fresh(folder, [each]) for each in questions]
+    with ThreadPoolExecutor(12) as threads:
+        together = list(threads.map(lambda each: complete(backend, [each], FEW), questions))
+    assert together == alone

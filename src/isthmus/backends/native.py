@@ -2,14 +2,16 @@
 reads only what is new.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from textwrap import shorten
 from threading import RLock
 from typing import TypeAlias
 
 import torch
 
+from isthmus import stopwatch
 from isthmus.backends.backend import Delta, Finish, Options, Stream, Tool, Usage, check_abilities, check_messages
+from isthmus.backends.together import Row, Together
 from isthmus.errors import IsthmusError
 from isthmus.images.views import Fit
 from isthmus.messages import ImagePart, Message, Part, Role, TextPart
@@ -24,49 +26,44 @@ Said: TypeAlias = tuple[Role, str]
 class NativeBackend:
     """A VisionLanguageModel that answers.
 
-    Each stream has a Conversation of its own. Between answers these are kept, up to `idle` of them, and a stream takes
-    the one that has read most of its messages. Each holds a KV cache: on a small device keep fewer. Steps of several
-    streams are computed one at a time, in whatever order they are asked for; a stream nobody reads holds up no other.
+    Streams that are read at the same time are answered together: up to `together` of them, whose next tokens are
+    computed in one batch; more wait their turn. A stream nobody reads holds up no other.
+    Each has a Conversation of its own. Between answers these are kept, up to `idle` of them, and a stream takes the one
+    that has read most of its messages. Each holds a KV cache: on a small device keep fewer.
     What is kept belongs to the weights it was computed with: make a new backend after training.
     """
 
-    def __init__(self, model: VisionLanguageModel, *, idle: int = 2) -> None:
+    def __init__(self, model: VisionLanguageModel, *, idle: int = 2, together: int = 8) -> None:
         self.model, self.name = model, model.name
         self._pool = _Pool(model, idle)
-        self._step = RLock()  # not Lock: garbage collected within a step may be another stream
+        self._together = Together(model, together, lambda error: _failure(self.name, error))
 
     def stream(self, messages: Sequence[Message], *, tools: Sequence[Tool] | None = None, options: Options) -> Stream:
         """See Backend. Raises InputError for tools and JSON: these models can do neither."""
         check_messages(messages)
         check_abilities(self.name, tools, options, messages)
-        opened, said = _open(messages, self.model.encoder.fit)
-        conversation = self._pool.take(said)
+        with stopwatch.part("decode"):
+            opened, said = _open(messages, self.model.encoder.fit)
+        row = Row(self._pool.take(said), opened, options)
         text: list[str] = []
-        pieces = conversation.stream(opened, options)
-        failure: IsthmusError | None = None
+        self._together.ask(row)
         try:
-            while (piece := self._next(pieces)) is not None:
+            while (piece := self._together.next(row)) is not None:
                 text.append(piece)
                 yield Delta(piece)
-            answer = conversation.last
-            assert answer is not None
-            usage = Usage(answer.tokens_in, answer.tokens_pictures, answer.tokens_out)
-            yield Delta(finish=Finish(answer.finish, usage))
-        except RuntimeError as error:  # torch's
-            failure = _failure(self.name, error)
-            self._pool.clear()
+            if (answer := row.answer) is not None:
+                usage = Usage(answer.tokens_in, answer.tokens_pictures, answer.tokens_out)
+                yield Delta(finish=Finish(answer.finish, usage))
         finally:
-            pieces.close()
-            if failure is None:
-                self._pool.give_back(conversation, (*said, ("assistant", "".join(text))))
-        if failure is not None:
-            # Not within `except`, and nothing left here: frames would hold the very tensors there was no room for.
-            del conversation, pieces, opened
+            self._together.leave(row)
+            if not row.spoiled:
+                self._pool.give_back(row.conversation, (*said, ("assistant", "".join(text))))
+        if (failure := row.failure) is not None:
+            if row.spoiled:
+                self._pool.clear()
+            # Nothing is left here: the error's frames would hold the very tensors there was no room for.
+            del row, opened
             raise failure
-
-    def _next(self, pieces: Iterator[str]) -> str | None:
-        with self._step:
-            return next(pieces, None)
 
 
 class _Pool:

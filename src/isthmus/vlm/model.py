@@ -24,7 +24,7 @@ from isthmus.vlm.answer import Answer
 from isthmus.vlm.conversation import Conversation
 from isthmus.vlm.prompt_tokenizer import PromptTokenizer
 from isthmus.vlm.questions import LastQuestion, Question, QuestionTokenizer, text_of
-from isthmus.vlm.reading import BatchReading, CausalBatchReading, CausalReading, Reading
+from isthmus.vlm.reading import BatchReading, CausalBatchReading, CausalReading, JoinedReadings, Reading
 from isthmus.vlm.recompute import Recomputed
 from isthmus.vlm.sequence import Extent, Layout, Sample, build, in_a_row
 from isthmus.vlm.splice import Batch, Side, splice
@@ -266,6 +266,10 @@ class VisionLanguageModel(nn.Module):
     def reading(self) -> Reading:
         """How one conversation is read on."""
         return CausalReading(self)
+
+    def joined_readings(self) -> JoinedReadings | None:
+        """For reading several conversations on, each of its own age; None where each must be read alone."""
+        return JoinedReadings(self)
 
     def batch_reading(self) -> BatchReading:
         """How many conversations are read, to one answer each."""

@@ -5,7 +5,7 @@ a BatchReading is of many and of one answer each.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -50,6 +50,7 @@ class CausalReading:
 
     def __init__(self, model: "VisionLanguageModel") -> None:
         self._model = model
+        self._cache: DynamicCache
         self._forget()
 
     def keep(self, read: Sequence[Read]) -> int:
@@ -80,6 +81,23 @@ class CausalReading:
         with part("sample"):
             return self._model.head(self._read_on({"input_ids": torch.tensor([[token]], device=device)}, [token]))
 
+    @property
+    def length(self) -> int:
+        """How many positions were read."""
+        return len(self._read)
+
+    def lend(self) -> DynamicCache:
+        """What was read, to be read on elsewhere until `take_back`; until then this is of no use by itself."""
+        lent, self._cache, self._whole = self._cache, DynamicCache(), False
+        return lent
+
+    def has_read(self, token: int) -> None:
+        """While lent: one token more."""
+        self._read.append(token)
+
+    def take_back(self, cache: DynamicCache) -> None:
+        self._cache, self._whole = cache, True
+
     def _read_on(self, inputs: dict[str, Tensor], read: Sequence[Read]) -> Tensor:
         """[1, D]: the last position's state."""
         # An interrupt in the middle leaves some layers longer than others: such a cache is not used again.
@@ -91,7 +109,9 @@ class CausalReading:
         return states
 
     def _forget(self) -> None:
-        self._cache, self._read, self._whole = DynamicCache(), list[Read](), True
+        self._cache = DynamicCache()
+        self._read: list[Read] = []
+        self._whole = True
 
 
 class CausalBatchReading:
@@ -118,3 +138,98 @@ class CausalBatchReading:
         )
         self._positions = self._positions + 1
         return self._model.head(out.last_hidden_state[:, -1])
+
+
+class JoinedReadings:
+    """The readings of several conversations side by side, so that one step reads a token of each.
+
+    Caches are padded on the left, where a mask hides it. A reading that was added is read by `step` alone, until it is
+    removed again. A step that is interrupted leaves all as it was.
+    """
+
+    def __init__(self, model: "VisionLanguageModel") -> None:
+        self._model = model
+        self._cache, self._rows = DynamicCache(), list[CausalReading]()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @torch.no_grad()
+    def add(self, reading: CausalReading) -> None:
+        """As the last row. Its cache is moved here."""
+        if not self._rows:
+            self._cache = reading.lend()
+            self._rows.append(reading)
+            return
+        columns = max(self._columns, reading.length)
+        joined = DynamicCache()
+        for at, new in enumerate(_layers(reading.lend())):
+            keys, values = _padded(new.keys, columns), _padded(new.values, columns)
+            if self._rows:
+                old = _layers(self._cache)[at]
+                keys, values = (torch.cat([_padded(old.keys, columns), keys]),
+                                torch.cat([_padded(old.values, columns), values]))  # fmt: skip
+            joined.update(keys, values, at)
+        self._cache = joined
+        self._rows.append(reading)
+
+    @torch.no_grad()
+    def remove(self, at: int) -> None:
+        """Its cache is given back to it, and the rows behind it move up."""
+        reading = self._rows[at]
+        rest = [row for row in range(len(self._rows)) if row != at]
+        if rest:
+            mine = self._part([at], reading.length)
+            theirs = self._part(rest, max(self._rows[row].length for row in rest))
+        else:
+            mine, theirs = self._cache, DynamicCache()
+        reading.take_back(mine)
+        self._cache = theirs
+        del self._rows[at]
+
+    @torch.no_grad()
+    def step(self, tokens: Sequence[int]) -> Tensor:
+        """Reads one token of each row -> logits [B, V] of the next ones."""
+        device = next(self._model.language_model.parameters()).device
+        lengths, columns = torch.tensor([row.length for row in self._rows]), self._columns
+        mask = None
+        if int(lengths.min()) < columns:
+            mask = torch.arange(columns + 1) >= columns - lengths[:, None]
+        try:
+            out = self._model.language_model.base_model(
+                input_ids=torch.tensor(tokens)[:, None].to(device),
+                attention_mask=None if mask is None else mask.long().to(device),
+                position_ids=lengths[:, None].to(device),
+                past_key_values=self._cache,
+                use_cache=True,
+            )
+        except BaseException:
+            for layer in _layers(self._cache):
+                layer.keys, layer.values = layer.keys[:, :, :columns], layer.values[:, :, :columns]
+            raise
+        for row, token in zip(self._rows, tokens, strict=True):
+            row.has_read(token)
+        return self._model.head(out.last_hidden_state[:, -1])
+
+    @property
+    def _columns(self) -> int:
+        return max((row.length for row in self._rows), default=0)
+
+    def _part(self, rows: Sequence[int], columns: int) -> DynamicCache:
+        """The last `columns` of these rows, in memory of their own."""
+        cache = DynamicCache()
+        for at, layer in enumerate(_layers(self._cache)):
+            index = torch.tensor(rows, device=layer.keys.device)
+            keys, values = (each[:, :, each.shape[2] - columns :] for each in (layer.keys, layer.values))
+            cache.update(keys.index_select(0, index), values.index_select(0, index), at)
+        return cache
+
+
+def _layers(cache: DynamicCache) -> list[Any]:
+    """With `keys` and `values` [B, heads, n, D], n growing."""
+    return cache.layers
+
+
+def _padded(states: Tensor, columns: int) -> Tensor:
+    """[B, heads, n, D] -> [B, heads, columns, D], zeros in front."""
+    return torch.nn.functional.pad(states, (0, 0, columns - states.shape[2], 0))

@@ -68,6 +68,10 @@ class Seq2SeqModel(VisionLanguageModel):
     def reading(self) -> Reading:
         return Seq2SeqReading(self)
 
+    def joined_readings(self) -> None:
+        """Their decoders would have to look at encoders of their own."""
+        return
+
     def batch_reading(self) -> BatchReading:
         return Seq2SeqBatchReading(self)
 
