@@ -121,7 +121,7 @@ def test_the_name_chooses_the_backend(folder: str, tmp_path: Path) -> None:
     theirs = load_backend(f"transformers:{tiny.save_llava(tmp_path)}", "cpu", "bfloat16")
     assert isinstance(native, NativeBackend)
     assert isinstance(theirs, TransformersBackend)
-    assert theirs._model.dtype == torch.bfloat16
+    assert theirs.model.dtype == torch.bfloat16
     assert Answerer(theirs).ask(A, "what?", max_tokens=2).model == str(tmp_path)
 
 

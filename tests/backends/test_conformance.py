@@ -20,7 +20,7 @@ Check = Callable[[Subject], None]
 def test_transformers(backend: Callable[[str], TransformersBackend], model: str, check: Check) -> None:
     subject = backend(model)
     steps: list[int] = []
-    hook = subject._model.register_forward_hook(lambda *_: steps.append(1))
+    hook = subject.model.register_forward_hook(lambda *_: steps.append(1))
     try:
         check(Subject(subject, sees=model != "text only", steps=lambda: len(steps)))
     finally:

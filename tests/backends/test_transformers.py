@@ -128,10 +128,10 @@ def test_a_model_of_texts_says_what_transformers_says(
 
 def test_half_precision_answers(folder: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     half = TransformersBackend(folder("llava"), dtype=torch.bfloat16)
-    assert {each.dtype for each in half._model.parameters()} == {torch.bfloat16}
+    assert {each.dtype for each in half.model.parameters()} == {torch.bfloat16}
     given: dict[str, Any] = {}
-    generate = half._model.generate
-    monkeypatch.setattr(half._model, "generate", lambda **inputs: given.update(inputs) or generate(**inputs))
+    generate = half.model.generate
+    monkeypatch.setattr(half.model, "generate", lambda **inputs: given.update(inputs) or generate(**inputs))
     reply = complete(half, CONVERSATIONS["one picture"], Options(max_tokens=5))
     assert reply.usage.completion_tokens == 5
     assert given["pixel_values"].dtype == torch.bfloat16
@@ -155,8 +155,8 @@ def test_the_models_end_token_ends_the_answer_and_is_not_said(folder: Folders) -
 
 def test_sampling_settings_of_the_checkpoint_do_not_make_greedy_random(folder: Folders, backend: Backends) -> None:
     sampling = TransformersBackend(folder("llava"))
-    sampling._model.generation_config.do_sample = True
-    sampling._model.generation_config.temperature = 5.0
+    sampling.model.generation_config.do_sample = True
+    sampling.model.generation_config.temperature = 5.0
     options = Options(max_tokens=20)
     question = CONVERSATIONS["one picture"]
     assert complete(sampling, question, options) == complete(backend("llava"), question, options)
@@ -171,7 +171,7 @@ def test_a_failure_in_the_worker_reaches_the_reader(backend: Backends) -> None:
     with pytest.raises(IsthmusError, match="failed while answering: ZeroDivisionError") as raised:
         stream = backend.stream([user("hello")], options=Options(max_tokens=20))
         pieces.append(next(stream))
-        hook = backend._model.register_forward_pre_hook(fail)
+        hook = backend.model.register_forward_pre_hook(fail)
         try:
             pieces += list(stream)
         finally:
@@ -187,7 +187,7 @@ def test_running_out_of_memory_is_said_and_survived(backend: Backends) -> None:
         raise torch.OutOfMemoryError("tried to allocate 20 GiB")
 
     backend = backend("llava")
-    hook = backend._model.register_forward_pre_hook(fail)
+    hook = backend.model.register_forward_pre_hook(fail)
     with pytest.raises(IsthmusError, match="ran out of memory: tried to allocate 20 GiB"):
         complete(backend, [user("hello")], Options(max_tokens=3))
     hook.remove()
@@ -198,7 +198,7 @@ def test_closing_frees_the_cache(backend: Backends) -> None:
     backend = backend("qwen2-vl")
     gc.collect()
     seen: list[bool] = []
-    hook = backend._model.register_forward_hook(lambda *_: seen.append(_caches() > 0))
+    hook = backend.model.register_forward_hook(lambda *_: seen.append(_caches() > 0))
     stream = backend.stream(CONVERSATIONS["one picture"], options=Options(max_tokens=300))
     next(stream)
     stream.close()
@@ -211,7 +211,7 @@ def test_closing_frees_the_cache(backend: Backends) -> None:
 def test_letting_go_of_a_stream_closes_it(backend: Backends) -> None:
     backend = backend("llava")
     steps: list[int] = []
-    hook = backend._model.register_forward_hook(lambda *_: steps.append(1))
+    hook = backend.model.register_forward_hook(lambda *_: steps.append(1))
     next(backend.stream([user("hello")], options=Options(max_tokens=300)))
     gc.collect()
     stopped = len(steps)
@@ -225,7 +225,7 @@ def test_a_stop_string_costs_no_step_more(backend: Backends) -> None:
     backend = backend("llava")
     whole = complete(backend, [user("hello")], Options(max_tokens=20)).text
     steps: list[int] = []
-    hook = backend._model.register_forward_hook(lambda *_: steps.append(1))
+    hook = backend.model.register_forward_hook(lambda *_: steps.append(1))
     reply = complete(backend, [user("hello")], Options(max_tokens=20, stop=(whole[6:8],)))
     hook.remove()
     assert reply.reason == "stop"
@@ -252,12 +252,12 @@ def _same(
 ) -> Any:
     """Equal ids, prompt and answer, and the text of the answer; gives the usage."""
     made: list[torch.Tensor] = []
-    generate = backend._model.generate
+    generate = backend.model.generate
 
     def record(**inputs: Any) -> None:
         made.append(generate(**inputs))
 
-    monkeypatch.setattr(backend._model, "generate", record)
+    monkeypatch.setattr(backend.model, "generate", record)
     reply = complete(backend, conversation, Options(max_tokens=NEW))
     assert torch.equal(made[0], expected)
     answer = expected[0, reply.usage.prompt_tokens :]

@@ -65,6 +65,10 @@ class NativeBackend:
             del row, opened
             raise failure
 
+    def forget(self) -> None:
+        """What is kept between answers is let go."""
+        self._pool.clear()
+
 
 class _Pool:
     """Conversations between their answers, each with what it has read; the one used last stands last."""

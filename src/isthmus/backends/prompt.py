@@ -8,6 +8,7 @@ from jinja2.exceptions import TemplateError
 from PIL import Image
 from transformers import BatchFeature
 
+from isthmus import stopwatch
 from isthmus.errors import InputError
 from isthmus.images.open import picture_of
 from isthmus.messages import ImagePart, Message
@@ -28,9 +29,11 @@ class PicturePrompt:
 
     def __call__(self, messages: Sequence[Message]) -> BatchFeature:
         """Tensors on the CPU as the model's forward names them. Raises InputError, PictureError."""
-        pictures = [rgb(part) for message in messages for part in message.pictures]
-        turns = [{"role": message.role, "content": [_part(part) for part in message.content]} for message in messages]
-        text = _render(self._name, self._processor, turns, self._template)
+        with stopwatch.part("decode"):
+            pictures = [rgb(part) for message in messages for part in message.pictures]
+        with stopwatch.part("prompt"):
+            turns = [{"role": each.role, "content": [_part(part) for part in each.content]} for each in messages]
+            text = _render(self._name, self._processor, turns, self._template)
         marks = text.count(self._mark) if self._mark else len(pictures)
         if marks != len(pictures):
             raise InputError(
@@ -42,9 +45,10 @@ class PicturePrompt:
         begins = self._processor.tokenizer.bos_token
         settings = {"add_special_tokens": False} if begins and text.startswith(begins) else {}
         try:
-            inputs: BatchFeature = self._processor(
-                text=[text], images=[pictures] if pictures else None, return_tensors="pt", **settings
-            )
+            with stopwatch.part("preprocess"):  # and the text's tokens, which its processor makes in one go
+                inputs: BatchFeature = self._processor(
+                    text=[text], images=[pictures] if pictures else None, return_tensors="pt", **settings
+                )
         except ValueError as error:  # such as a picture 200 times as wide as high
             raise InputError(f"{self._name} cannot read these pictures", why=shorten(str(error), 300)) from None
         return inputs
@@ -61,10 +65,11 @@ class TextPrompt:
         """input_ids and attention_mask [1, T] int64 on the CPU. Raises InputError, also where there are pictures."""
         if any(message.pictures for message in messages):
             raise InputError(f"{self._name} takes no pictures", todo="ask a vision-language model")
-        turns = [{"role": message.role, "content": message.text} for message in messages]
-        text = _render(self._name, self._tokenizer, turns, self._template)
-        # its template has written every special token already
-        read = self._tokenizer([text], add_special_tokens=False, return_tensors="pt")
+        with stopwatch.part("prompt"):
+            turns = [{"role": message.role, "content": message.text} for message in messages]
+            text = _render(self._name, self._tokenizer, turns, self._template)
+            # its template has written every special token already
+            read = self._tokenizer([text], add_special_tokens=False, return_tensors="pt")
         return BatchFeature({name: read[name] for name in ("input_ids", "attention_mask")})
 
 

@@ -1,5 +1,6 @@
 """Any image-text-to-text or text model of transformers as a Backend, by its name or folder."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
@@ -35,6 +36,7 @@ from isthmus.backends.sampling import logits_processors
 from isthmus.checkpoints import Checkpoint, resolve
 from isthmus.errors import CorruptPart, InputError, IsthmusError, MissingPart
 from isthmus.messages import Message
+from isthmus.stopwatch import Watch, current, part, watching
 from isthmus.text_stream import Detokenizer, StopStrings
 
 
@@ -58,18 +60,18 @@ class TransformersBackend:
         self._prompt: PicturePrompt | TextPrompt
         if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
             processor = load_processor(checkpoint, config)
-            self._tokenizer, self._prompt = processor.tokenizer, PicturePrompt(self.name, processor)
+            self.tokenizer, self._prompt = processor.tokenizer, PicturePrompt(self.name, processor)
             models = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
         elif type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
-            self._tokenizer = load_tokenizer(checkpoint)
-            self._prompt = TextPrompt(self.name, self._tokenizer)
+            self.tokenizer = load_tokenizer(checkpoint)
+            self._prompt = TextPrompt(self.name, self.tokenizer)
             models = MODEL_FOR_CAUSAL_LM_MAPPING
         else:
             raise InputError(
                 f"{self.name} is a {config.model_type}", why="it answers no text", todo="name another model"
             )
-        self._model = _placed(_load(checkpoint, models, config, dtype or torch.float32), device, self.name)
-        self._ends = _end_tokens(self._model.generation_config.eos_token_id, self._tokenizer.eos_token_id)
+        self.model = _placed(_load(checkpoint, models, config, dtype or torch.float32), device, self.name)
+        self._ends = _end_tokens(self.model.generation_config.eos_token_id, self.tokenizer.eos_token_id)
         self._picture_token: int | None = getattr(config, "image_token_id", None)
         self._context: int | None = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
         self._reading = Lock()
@@ -84,8 +86,10 @@ class TransformersBackend:
             inputs = self._prompt(messages)
         ids = inputs["input_ids"]
         room = self._room(ids.shape[1])
-        answer = _Answer(self._tokenizer, self._ends, options.stop)
-        running = self._worker.submit(self._generate, inputs, answer, options, min(options.max_tokens, room))
+        answer = _Answer(self.tokenizer, self._ends, options.stop)
+        running = self._worker.submit(
+            self._generate, inputs, answer, options, min(options.max_tokens, room), current(), time.perf_counter()
+        )
         running.add_done_callback(lambda _: answer.pieces.put(None))
         del inputs  # pixels are large, and the worker has them
         try:
@@ -119,19 +123,24 @@ class TransformersBackend:
             return 0
         return None if self._picture_token is None else int((ids == self._picture_token).sum())
 
-    def _generate(self, inputs: Any, answer: "_Answer", options: Options, most: int) -> None:
+    def _generate(
+        self, inputs: Any, answer: "_Answer", options: Options, most: int, watch: Watch | None, asked: float
+    ) -> None:
         answer.thread = get_ident()
-        # one after the other: device, then dtype, which touches floating point tensors only
-        self._model.generate(
-            **inputs.to(self._model.device).to(self._model.dtype),
-            max_new_tokens=most,
-            do_sample=False,
-            num_beams=1,
-            eos_token_id=self._ends or None,
-            logits_processor=logits_processors(options, self._model.device),
-            stopping_criteria=[answer],
-        )
-        answer.end()
+        if watch is not None:
+            watch.add("queue", time.perf_counter() - asked)
+        with watching(watch):
+            # one after the other: device, then dtype, which touches floating point tensors only
+            self.model.generate(
+                **inputs.to(self.model.device).to(self.model.dtype),
+                max_new_tokens=most,
+                do_sample=False,
+                num_beams=1,
+                eos_token_id=self._ends or None,
+                logits_processor=logits_processors(options, self.model.device),
+                stopping_criteria=[answer],
+            )
+            answer.end()
 
 
 class _Answer(StoppingCriteria):
@@ -155,7 +164,8 @@ class _Answer(StoppingCriteria):
 
     def __call__(self, input_ids: Tensor, scores: object, **_: object) -> Tensor:  # noqa: ARG002
         if self.reason != "stop":  # on some devices generate makes one token more than it was asked to
-            self._take(int(input_ids[0, -1]))
+            with part("sample"):
+                self._take(int(input_ids[0, -1]))
         done = self.reason == "stop" or self.cancelled.is_set()
         return torch.full((len(input_ids),), done, dtype=torch.bool, device=input_ids.device)
 
@@ -172,7 +182,11 @@ class _Answer(StoppingCriteria):
         self.pieces.put(self._stops.end())
 
     def _add(self, text: str) -> None:
-        self.pieces.put(self._stops.add(text))
+        certain = self._stops.add(text)
+        self.pieces.put(certain)
+        watch = current()
+        if certain and watch is not None:
+            watch.open = False
         if self._stops.found:
             self.reason = "stop"
 

@@ -1,0 +1,76 @@
+"""Questions to time: pictures with other pixels each time, so that no cache knows them, and texts of a given length."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from isthmus.errors import InputError
+from isthmus.images.open import open_picture
+from isthmus.latency.rounds import Shot
+
+FILLER = (
+    "please look at the whole picture with care and tell me in your own words what you can see there near the front"
+)
+
+
+@dataclass(frozen=True)
+class Shots:
+    """The k-th question: with another picture each time, or always with the same one."""
+
+    picture: Path | tuple[int, int] | None
+    """A file, or (width, height) of pictures that are made; None: text alone."""
+    text: Callable[[int, int], str]
+    """(tokens, k) -> a text of so many tokens, another for each k."""
+    text_tokens: int
+    same_picture: bool = False
+
+    def __call__(self, k: int) -> Shot:
+        return Shot(None if self.picture is None else picture_bytes(self.picture, 0 if self.same_picture else k),
+                    self.text(self.text_tokens, k))  # fmt: skip
+
+
+def picture_bytes(source: Path | tuple[int, int], k: int) -> bytes:
+    """A JPEG file's bytes: of a made picture of (width, height), or of the file's picture with one corner painted over,
+    so that its pixels are new for each k. Raises PictureError."""
+    random = np.random.default_rng(k)
+    if isinstance(source, Path):
+        image = open_picture(source).image.convert("RGB").copy()
+        image.paste(tuple(int(c) for c in random.integers(0, 256, 3)), (0, 0, 16, 16))
+    else:
+        width, height = source
+        # smooth and noisy at once, about as hard to decode as a photo
+        coarse = Image.fromarray(random.integers(0, 256, (12, 12, 3), dtype=np.uint8)).resize((width, height))
+        grain = random.integers(-12, 13, (height, width, 3))
+        image = Image.fromarray((np.asarray(coarse).astype(int) + grain).clip(0, 255).astype(np.uint8))
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=90)
+    return stream.getvalue()
+
+
+def text_of(count: Callable[[str], int]) -> Callable[[int, int], str]:
+    """Texts of exactly so many tokens where words allow it, by whatever counts a text's tokens."""
+
+    def text(tokens: int, k: int) -> str:
+        words = FILLER.split()
+        said = [f"{k}:"]
+        while count(" ".join(said)) < tokens:
+            said.append(words[len(said) % len(words)])
+        while len(said) > 1 and count(" ".join(said)) > tokens:
+            said.pop()
+        return " ".join(said)
+
+    return text
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """ "512x384" -> (512, 384). Raises InputError."""
+    width, by, height = text.lower().partition("x")
+    if by and width.isdigit() and height.isdigit() and 0 < int(width) <= 16384 and 0 < int(height) <= 16384:
+        return int(width), int(height)
+    raise InputError(
+        f"{text!r} is no size of a picture", todo="give width x height such as 512x512, or a picture's path"
+    )
