@@ -12,9 +12,7 @@ from isthmus.errors import InputError
 from isthmus.images.open import open_picture
 from isthmus.latency.rounds import Shot
 
-FILLER = "please look at the whole picture with care and tell me in your own words what you can see there near the"
-    "please look at the whole picture with care and tell me in your own words what you can see there near the front"
-)
+FILLER = "please look at the whole picture with care and tell me in your own words what you see near the front of it"
 
 
 @dataclass(frozen=True)
