@@ -17,6 +17,7 @@ from isthmus.images.views import Fit
 from isthmus.messages import ImagePart, Message, Part, Role, TextPart
 from isthmus.vlm.conversation import Conversation
 from isthmus.vlm.model import VisionLanguageModel
+from isthmus.vlm.openings import Openings
 from isthmus.vlm.packed import pack, worth_packing
 from isthmus.vlm.pictures import known
 
@@ -74,15 +75,15 @@ class NativeBackend:
             raise failure
 
     def forget(self) -> None:
-        """What is kept between answers is let go."""
-        self._pool.clear()
+        """What was read of earlier conversations is let go, but for the openings they share."""
+        self._pool.forget()
 
 
 class _Pool:
     """Conversations between their answers, each with what it has read; the one used last stands last."""
 
     def __init__(self, model: VisionLanguageModel, most: int) -> None:
-        self._model, self._most = model, most
+        self._model, self._most, self._openings = model, most, Openings()
         self._idle: list[tuple[Conversation, tuple[Said, ...]]] = []
         self._lock = RLock()  # as above: letting go of a stream gives its conversation back
 
@@ -92,16 +93,22 @@ class _Pool:
             shared = [_shared(said, read) for _, read in self._idle]
             if any(shared):
                 return self._idle.pop(shared.index(max(shared)))[0]
-        return Conversation(self._model)
+        return Conversation(self._model, self._openings)
 
     def give_back(self, conversation: Conversation, read: tuple[Said, ...]) -> None:
         with self._lock:
             self._idle.append((conversation, read))
             del self._idle[: max(0, len(self._idle) - self._most)]
 
-    def clear(self) -> None:
+    def forget(self) -> None:
         with self._lock:
             self._idle.clear()
+
+    def clear(self) -> None:
+        """All of it, as after running out of memory."""
+        with self._lock:
+            self._idle.clear()
+            self._openings.clear()
 
 
 def _shared(said: Sequence[Said], read: Sequence[Said]) -> int:

@@ -21,6 +21,7 @@ from isthmus.options import Options
 from isthmus.stopwatch import part
 from isthmus.vlm.answer import Answer
 from isthmus.vlm.decoding import Chooser
+from isthmus.vlm.openings import Openings
 from isthmus.vlm.pictures import known
 from isthmus.vlm.questions import Question, text_of
 from isthmus.vlm.reading import Read
@@ -89,8 +90,9 @@ class Conversation:
     What is held belongs to the weights it was computed with: begin a new conversation after training.
     """
 
-    def __init__(self, model: "VisionLanguageModel") -> None:
-        self._model = model
+    def __init__(self, model: "VisionLanguageModel", openings: Openings | None = None) -> None:
+        """`openings`: shared with other conversations, one of which is read at a time."""
+        self._model, self._openings = model, openings
         self._seen: dict[Key, Seen] = {}
         self.last: Answer | None = None
         """The answer that was generated last, whole: None while one is."""
@@ -132,10 +134,14 @@ class Conversation:
             choose = Chooser(options, next(model.language_model.parameters()).device)
             writing = Writing(model, options, room)
         with part("splice"):
+            if self._openings is not None:
+                self._openings.give(self.reading, prompt.read)
             reused = self.reading.keep(prompt.read)
             rest = self._rest(prompt, reused)
         turn = Turn(prompt.sample, reused, writing, choose, time.perf_counter() if started is None else started)
         logits = self.reading.begin(rest, prompt.read[reused:])
+        if self._openings is not None:
+            self._openings.learn(self.reading, prompt.read)
         with part("sample"):
             turn.take(logits)
         return turn

@@ -51,6 +51,7 @@ class CausalReading:
     def __init__(self, model: "VisionLanguageModel") -> None:
         self._model = model
         self._cache: DynamicCache
+        self._read: list[Read]
         self._forget()
 
     def keep(self, read: Sequence[Read]) -> int:
@@ -86,6 +87,20 @@ class CausalReading:
         """How many positions were read."""
         return len(self._read)
 
+    def beginning(self, count: int) -> DynamicCache:
+        """A copy of what was read at the first `count` positions."""
+        copied = DynamicCache()
+        for at, layer in enumerate(_layers(self._cache)):
+            copied.update(layer.keys[:, :, :count].clone(), layer.values[:, :, :count].clone(), at)
+        return copied
+
+    def adopt(self, read: Sequence[Read], cache: DynamicCache) -> None:
+        """This, and nothing else, was read, by another reading of the same model. The cache is not changed."""
+        self._forget()
+        for at, layer in enumerate(_layers(cache)):
+            self._cache.update(layer.keys, layer.values, at)
+        self._read = list(read)
+
     def lend(self) -> DynamicCache:
         """What was read, to be read on elsewhere until `take_back`; until then this is of no use by itself."""
         lent, self._cache, self._whole = self._cache, DynamicCache(), False
@@ -110,7 +125,7 @@ class CausalReading:
 
     def _forget(self) -> None:
         self._cache = DynamicCache()
-        self._read: list[Read] = []
+        self._read = []
         self._whole = True
 
 
