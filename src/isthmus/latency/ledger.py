@@ -10,6 +10,7 @@ from isthmus.latency.rounds import GAP, Round, Rounds, Run, Spent
 from isthmus.stopwatch import PARTS, Part
 
 Clock: TypeAlias = Literal["wall", "cpu"]
+CLOCKS: tuple[Clock, ...] = ("wall", "cpu")
 Verdict: TypeAlias = Literal["yes", "no", "cannot say"]
 
 
@@ -88,8 +89,8 @@ def ledger(measured: Rounds) -> Ledger:
         tokens_per_second=median(speeds) if speeds else None,
         prompt_tokens=plain[0].usage.prompt_tokens,
         picture_tokens=plain[0].usage.picture_tokens,
-        adds_up={clock: median([_sum_over_total(each, clock) for each in rounds]) for clock in ("wall", "cpu")},
-        noise={clock: median([_one_over_other(each, clock) for each in rounds]) for clock in ("wall", "cpu")},
+        adds_up={clock: median([_sum_over_total(each, clock) for each in rounds]) for clock in CLOCKS},
+        noise={clock: median([_one_over_other(each, clock) for each in rounds]) for clock in CLOCKS},
         rounds=len(rounds),
     )
 

@@ -40,5 +40,17 @@ def subject_of(backend: Backend) -> Iterator[Asked]:
             yield Asked(backend)
 
 
+def tokenizer_of(backend: Backend) -> Callable[[str], int]:
+    """How many tokens a text has; its words where the tokenizer is not here."""
+    match backend:
+        case NativeBackend():
+            tokenizer = backend.model.tokenizer
+        case TransformersBackend():
+            tokenizer = backend.tokenizer
+        case _:
+            return lambda text: len(text.split())
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
 def _gpu(device: Any) -> Any:
     return device if device.type == "cuda" else None

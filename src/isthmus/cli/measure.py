@@ -1,0 +1,89 @@
+"""`isthmus latency MODEL`: the ledger of the time to the first token, measured."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from isthmus.cli import answering
+from isthmus.errors import InputError
+
+if TYPE_CHECKING:
+    from isthmus.latency.ledger_text import Setting
+
+CACHES = ("off", "hit")
+
+
+PictureOption = Annotated[
+    str, typer.Option("--picture", metavar="WxH|PATH", help="Made pictures of a size, a file's, or none.")
+]
+TextOption = Annotated[int, typer.Option("--text-tokens", min=1, help="Of the question, template not counted.")]
+RoundsOption = Annotated[int, typer.Option("--rounds", min=3, help="Of three answers each: watched, and twice not.")]
+CacheOption = Annotated[
+    str, typer.Option("--cache", help="off: new pictures, nothing kept; hit: another question about the same picture.")
+]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="Of torch. Default: torch's own choice.")]
+
+
+def measure(
+    model: Annotated[str, typer.Argument(help="As for `isthmus ask --model`.")] = answering.DEFAULT_MODEL,
+    picture: PictureOption = "512x512",
+    text_tokens: TextOption = 100,
+    tokens: Annotated[int, typer.Option("--tokens", min=2, help="Length of each answer.")] = 8,
+    rounds: RoundsOption = 15,
+    cache: CacheOption = "off",
+    threads: ThreadsOption = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also as a page.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False,
+    device: answering.DeviceOption = None,
+    dtype: answering.DtypeOption = None,
+) -> None:
+    """Where the time to MODEL's first token goes: every part timed, and held against a total timed apart.
+
+    Exit codes: 0 parts and total agree, or this machine varies too much to say; 1 they do not; 2 bad input.
+    """
+    if cache not in CACHES:
+        raise InputError(f"there is no cache mode {cache!r}", todo=f"modes are {', '.join(CACHES)}")
+    from isthmus.latency.shots import Shots, size_of, text_of
+
+    shown = None if picture == "none" else Path(picture) if Path(picture).is_file() else size_of(picture)
+    if isinstance(shown, Path):
+        answering.check_picture(shown)
+    if html is not None and not html.absolute().parent.is_dir():
+        raise InputError(f"{html} cannot be written", why="its folder is not there")
+    backend = answering.load_model(model, device, dtype).backend
+    from isthmus.latency.ledger import ledger
+    from isthmus.latency.ledger_text import as_json as in_json
+    from isthmus.latency.ledger_text import as_page, as_text
+    from isthmus.latency.rounds import measure as timed
+    from isthmus.latency.subjects import subject_of, tokenizer_of
+    from isthmus.progress import progress
+
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    shots = Shots(shown, text_of(tokenizer_of(backend)), text_tokens, same_picture=cache == "hit")
+    with subject_of(backend) as subject, progress("latency", rounds + 2, "rounds") as bar:
+        found = ledger(timed(subject, shots, tokens=tokens, rounds=rounds, remember=cache == "hit", progress=bar))
+    asked = f"{'no' if shown is None else picture} picture, {text_tokens} text tokens"
+    setting = _setting(model, asked, cache)
+    if html is not None:
+        html.write_text(as_page(found, setting), encoding="utf-8")
+    answering.write((json.dumps(in_json(found, setting)) if as_json else as_text(found, setting)) + "\n")
+    if "no" in (found.verdict("wall"), found.verdict("cpu")):
+        raise typer.Exit(1)
+
+
+def _setting(model: str, asked: str, cache: str) -> "Setting":
+    import os
+
+    import transformers
+
+    from isthmus.latency.ledger_text import Setting
+    from isthmus.machine import machine
+
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    where = {**machine(), "load": load, "transformers": transformers.__version__}
+    return Setting(model, asked, where, cache, {})
