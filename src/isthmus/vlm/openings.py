@@ -7,7 +7,7 @@ conversation that begins with it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transformers import DynamicCache
+from transformers import Cache
 
 from isthmus.vlm.reading import CausalReading, Read, Reading
 
@@ -21,7 +21,7 @@ MOST = 4
 @dataclass(frozen=True)
 class Opening:
     read: tuple[Read, ...]
-    cache: DynamicCache
+    cache: Cache
 
 
 class Openings:

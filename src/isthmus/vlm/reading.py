@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import Cache
 
 from isthmus.stopwatch import part
+from isthmus.vlm.cache import growing_cache
 from isthmus.vlm.splice import Batch
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class CausalReading:
 
     def __init__(self, model: "VisionLanguageModel") -> None:
         self._model = model
-        self._cache: DynamicCache
+        self._cache: Cache
         self._read: list[Read]
         self._forget()
 
@@ -87,30 +88,30 @@ class CausalReading:
         """How many positions were read."""
         return len(self._read)
 
-    def beginning(self, count: int) -> DynamicCache:
+    def beginning(self, count: int) -> Cache:
         """A copy of what was read at the first `count` positions."""
-        copied = DynamicCache()
+        copied = growing_cache()
         for at, layer in enumerate(_layers(self._cache)):
             copied.update(layer.keys[:, :, :count].clone(), layer.values[:, :, :count].clone(), at)
         return copied
 
-    def adopt(self, read: Sequence[Read], cache: DynamicCache) -> None:
+    def adopt(self, read: Sequence[Read], cache: Cache) -> None:
         """This, and nothing else, was read, by another reading of the same model. The cache is not changed."""
         self._forget()
         for at, layer in enumerate(_layers(cache)):
             self._cache.update(layer.keys, layer.values, at)
         self._read = list(read)
 
-    def lend(self) -> DynamicCache:
+    def lend(self) -> Cache:
         """What was read, to be read on elsewhere until `take_back`; until then this is of no use by itself."""
-        lent, self._cache, self._whole = self._cache, DynamicCache(), False
+        lent, self._cache, self._whole = self._cache, growing_cache(), False
         return lent
 
     def has_read(self, token: int) -> None:
         """While lent: one token more."""
         self._read.append(token)
 
-    def take_back(self, cache: DynamicCache) -> None:
+    def take_back(self, cache: Cache) -> None:
         self._cache, self._whole = cache, True
 
     def _read_on(self, inputs: dict[str, Tensor], read: Sequence[Read]) -> Tensor:
@@ -124,7 +125,7 @@ class CausalReading:
         return states
 
     def _forget(self) -> None:
-        self._cache = DynamicCache()
+        self._cache = growing_cache()
         self._read = []
         self._whole = True
 
@@ -133,7 +134,7 @@ class CausalBatchReading:
     """BatchReading by a KV cache with a mask over the padding, on either side."""
 
     def __init__(self, model: "VisionLanguageModel") -> None:
-        self._model, self._cache = model, DynamicCache()
+        self._model, self._cache = model, growing_cache()
 
     def begin(self, batch: Batch) -> Tensor:
         device = batch.embeds.device
@@ -164,7 +165,7 @@ class JoinedReadings:
 
     def __init__(self, model: "VisionLanguageModel") -> None:
         self._model = model
-        self._cache, self._rows = DynamicCache(), list[CausalReading]()
+        self._cache, self._rows = growing_cache(), list[CausalReading]()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -177,7 +178,7 @@ class JoinedReadings:
             self._rows.append(reading)
             return
         columns = max(self._columns, reading.length)
-        joined = DynamicCache()
+        joined = growing_cache()
         for at, new in enumerate(_layers(reading.lend())):
             keys, values = _padded(new.keys, columns), _padded(new.values, columns)
             if self._rows:
@@ -197,7 +198,7 @@ class JoinedReadings:
             mine = self._part([at], reading.length)
             theirs = self._part(rest, max(self._rows[row].length for row in rest))
         else:
-            mine, theirs = self._cache, DynamicCache()
+            mine, theirs = self._cache, growing_cache()
         reading.take_back(mine)
         self._cache = theirs
         del self._rows[at]
@@ -230,9 +231,9 @@ class JoinedReadings:
     def _columns(self) -> int:
         return max((row.length for row in self._rows), default=0)
 
-    def _part(self, rows: Sequence[int], columns: int) -> DynamicCache:
+    def _part(self, rows: Sequence[int], columns: int) -> Cache:
         """The last `columns` of these rows, in memory of their own."""
-        cache = DynamicCache()
+        cache = growing_cache()
         for at, layer in enumerate(_layers(self._cache)):
             index = torch.tensor(rows, device=layer.keys.device)
             keys, values = (each[:, :, each.shape[2] - columns :] for each in (layer.keys, layer.values))
@@ -240,7 +241,7 @@ class JoinedReadings:
         return cache
 
 
-def _layers(cache: DynamicCache) -> list[Any]:
+def _layers(cache: Cache) -> list[Any]:
     """With `keys` and `values` [B, heads, n, D], n growing."""
     return cache.layers
 
