@@ -4,7 +4,8 @@ A check raises AssertionError where the promise is broken. `test_conformance.py`
 there are, and over broken ones to see that each check can fail.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -12,12 +13,14 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from isthmus.backends.backend import Backend, Delta, Options, Reply, complete
+from isthmus.backends.backend import Backend, Delta, Options, Reply, Tool, ToolCall, complete
 from isthmus.errors import InputError, PictureError
-from isthmus.messages import Message, assistant, system, user
+from isthmus.messages import Message, TextPart, assistant, system, tool_result, user
 
 LONG = 300
 """Tokens; longer than any check reads."""
+PLACE = {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]}
+TOOLS = (Tool("get_weather", "The weather at a place.", PLACE), Tool("get_time", "The time at a place.", PLACE))
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Subject:
     """How much work it has done since it was made, in any unit that grows with each token."""
     question: Message = field(default_factory=lambda: user("what is this?"))
     """One that it answers with at least 40 tokens."""
+    calls: Message | None = None
+    """One that makes it call each of TOOLS when it has them; None: it cannot call tools."""
 
 
 def picture(seed: int) -> bytes:
@@ -182,6 +187,57 @@ def a_picture_that_cannot_be_read_is_refused(subject: Subject) -> None:
     assert _ask(subject, max_tokens=3).usage.completion_tokens == 3
 
 
+def calls_come_whole(subject: Subject) -> None:
+    if subject.calls is None:
+        return
+    *pieces, last = subject.backend.stream([subject.calls], tools=TOOLS, options=Options())
+    calls = [call for piece in pieces for call in piece.tool_calls]
+    assert sorted(call.name for call in calls) == sorted(tool.name for tool in TOOLS)
+    for call in calls:
+        assert isinstance(json.loads(call.arguments)["place"], str)
+    assert all(call.id for call in calls)
+    assert len({call.id for call in calls}) == len(calls)
+    assert all((piece.text or piece.tool_calls) and piece.finish is None for piece in pieces)
+    assert last.finish is not None
+    assert last == Delta(finish=last.finish)
+    assert last.finish.reason == "tool_calls"
+
+
+def a_tools_result_is_read(subject: Subject) -> None:
+    if subject.calls is None:
+        return
+    asked = complete(subject.backend, [subject.calls], Options(), tools=TOOLS)
+    said = Message("assistant", (TextPart(asked.text),) if asked.text else (), asked.tool_calls)
+
+    def told(result: str) -> Reply:
+        results = [tool_result(call, result) for call in asked.tool_calls]
+        return complete(subject.backend, [subject.calls, said, *results], Options(max_tokens=40), tools=TOOLS)  # type: ignore[list-item]
+
+    sun, rain = told("sunny, noon"), told("it rains, midnight")
+    assert sun.reason in ("stop", "length")
+    assert sun.text
+    assert not sun.tool_calls
+    assert sun.text != rain.text
+
+
+def without_tools_nothing_is_called(subject: Subject) -> None:
+    if subject.calls is None:
+        return
+    reply = complete(subject.backend, [subject.calls], Options(max_tokens=40))
+    assert reply.reason in ("stop", "length")
+    assert reply.text
+    assert not reply.tool_calls
+
+
+def who_cannot_call_tools_refuses_them(subject: Subject) -> None:
+    if subject.calls is not None:
+        return
+    _refused(subject, [subject.question], InputError, TOOLS)
+    called = Message("assistant", (), (ToolCall("1", TOOLS[0].name, "{}"),))
+    _refused(subject, [subject.question, called, tool_result(called.tool_calls[0], "sunny")], InputError)
+    assert _ask(subject, max_tokens=3).usage.completion_tokens == 3
+
+
 CHECKS = (
     deltas_come_in_order,
     the_text_comes_while_it_is_made,
@@ -199,6 +255,10 @@ CHECKS = (
     threads_get_their_own_answers,
     what_cannot_be_answered_is_refused,
     a_picture_that_cannot_be_read_is_refused,
+    calls_come_whole,
+    a_tools_result_is_read,
+    without_tools_nothing_is_called,
+    who_cannot_call_tools_refuses_them,
 )
 
 
@@ -214,10 +274,12 @@ def _ask(
     return complete(subject.backend, [subject.question], options)
 
 
-def _refused(subject: Subject, messages: list[Message], expected: type[InputError]) -> None:
+def _refused(
+    subject: Subject, messages: list[Message], expected: type[InputError], tools: Sequence[Tool] | None = None
+) -> None:
     before = subject.steps()
     try:
-        next(subject.backend.stream(messages, options=Options()))
+        next(subject.backend.stream(messages, tools=tools, options=Options()))
     except expected as error:
         assert len(str(error).splitlines()) == 1
     else:

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from isthmus.backends.backend import Delta, Options
+from isthmus.backends.backend import Delta, Options, ToolCall
 from isthmus.backends.transformers import TransformersBackend
 from isthmus.messages import Message, user
-from tests.backends import conformance
+from tests.backends import conformance, scripted
 from tests.backends.conformance import CHECKS, Subject
-from tests.backends.scripted import Broken, Careless, Scripted, with_finish, without_pictures
+from tests.backends.scripted import Broken, Careless, Scripted, Toolless, with_finish, without_pictures
 
 Check = Callable[[Subject], None]
 
@@ -85,7 +85,40 @@ BROKEN: dict[str, tuple[Scripted, Check]] = {
         conformance.what_cannot_be_answered_is_refused,
     ),
     "passes over pictures": (Careless(ask=_forgetful), conformance.a_picture_that_cannot_be_read_is_refused),
+    "calls in pieces": (Broken(change=lambda d: _calls(d, _halves)), conformance.calls_come_whole),
+    "calls without their names": (
+        Broken(change=lambda d: _calls(d, lambda call: [replace(call, id="")])),
+        conformance.calls_come_whole,
+    ),
+    "calls one of two": (
+        Broken(change=lambda d: [replace(each, tool_calls=each.tool_calls[:1]) for each in d]),
+        conformance.calls_come_whole,
+    ),
+    "does not wait for its tools": (
+        Broken(change=lambda d: with_finish(d, reason="stop")),
+        conformance.calls_come_whole,
+    ),
+    "calls beside the finish": (
+        Broken(change=lambda d: [*d[:-2], replace(d[-1], tool_calls=d[-2].tool_calls)]),
+        conformance.calls_come_whole,
+    ),
+    "forgets what tools gave": (
+        Careless(ask=lambda m, o: ([each for each in m if each.role == "user"], o)),
+        conformance.a_tools_result_is_read,
+    ),
+    "calls what it has not": (
+        Broken(change=lambda d: [Delta(tool_calls=(ToolCall("1", "get_weather", "{}"),)), *d]),
+        conformance.without_tools_nothing_is_called,
+    ),
 }
+
+
+def _calls(deltas: list[Delta], change: Callable[[ToolCall], list[ToolCall]]) -> list[Delta]:
+    return [replace(each, tool_calls=tuple(new for call in each.tool_calls for new in change(call))) for each in deltas]
+
+
+def _halves(call: ToolCall) -> list[ToolCall]:
+    return [replace(call, arguments=call.arguments[:5]), replace(call, arguments=call.arguments[5:])]
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -105,5 +138,11 @@ def test_work_before_the_first_delta_is_found_out() -> None:
         conformance.a_stream_that_is_not_read_costs_nothing(_subject(Eager()))
 
 
+@pytest.mark.parametrize("kind", [Scripted, Toolless])
+def test_using_or_dropping_tools_that_cannot_be_called_is_found_out(kind: type[Scripted]) -> None:
+    with pytest.raises(AssertionError):
+        conformance.who_cannot_call_tools_refuses_them(replace(_subject(kind()), calls=None))
+
+
 def _subject(backend: Scripted) -> Subject:
-    return Subject(backend, sees=True, steps=lambda: len(backend.work))
+    return Subject(backend, sees=True, steps=lambda: len(backend.work), calls=scripted.CALLS)

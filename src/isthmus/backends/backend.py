@@ -29,12 +29,15 @@ class Tool:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one answer. `prompt_tokens` counts text and pictures, `completion_tokens` the end token too."""
+    """Tokens of one answer. `prompt_tokens` counts text and pictures, `completion_tokens` the end token too.
 
-    prompt_tokens: int
+    None: not known, where a server does not count them or was cut off before it said.
+    """
+
+    prompt_tokens: int | None
     picture_tokens: int | None
-    """Those of the prompt that stand for pictures; None where the backend cannot tell."""
-    completion_tokens: int
+    """Those of the prompt that stand for pictures."""
+    completion_tokens: int | None
 
 
 @dataclass(frozen=True)

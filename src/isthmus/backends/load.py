@@ -1,25 +1,40 @@
-"""A Backend by its name: one of our own models, or with `transformers:` in front one of transformers'."""
+"""A Backend by its name: one of our own models, with `transformers:` in front one of transformers', with `openai:` one
+at a server.
+
+torch is imported for a model that is run here.
+"""
 
 from textwrap import shorten
-
-import torch
+from typing import TYPE_CHECKING
 
 from isthmus.backends.backend import Backend
-from isthmus.errors import InputError
+from isthmus.errors import InputError, MissingPart
+
+if TYPE_CHECKING:
+    import torch
 
 PREFIX = "transformers:"
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+SERVED = "openai:"
+DTYPES = ("float32", "bfloat16", "float16")
 
 
-def load_backend(name: str, device: str | None = None, dtype: str | torch.dtype | None = None) -> Backend:
+def load_backend(name: str, device: str | None = None, dtype: "str | torch.dtype | None" = None) -> Backend:
     """The model `name`: `default/vlm`, a Hugging Face id or a folder of a family that Isthmus builds itself;
-    `transformers:NAME` for any other that transformers can load.
+    `transformers:NAME` for any other that transformers can load; `openai:MODEL@http://host:port/v1` for one at an
+    OpenAI-compatible server, `openai:MODEL` for one where OPENAI_BASE_URL points (unset: at OpenAI).
 
     device None: "cuda" where there is one, else "cpu". dtype None: as the weights are stored, and float32 for
     `transformers:`. Raises MissingPart and CorruptPart as `resolve`; InputError for another kind of model, and for a
-    device or dtype that cannot be had.
+    device or dtype that cannot be had; of a served model, neither can be chosen.
     """
-    place, number = _device(device), _dtype(dtype)
+    if name.startswith(SERVED):
+        if not (device is None and dtype is None):
+            todo = "leave out device and dtype"
+            raise InputError(f"{name} runs where its server runs it", todo=todo)
+        return _served(name.removeprefix(SERVED))
+    import torch
+
+    place, number = _device(device), None if dtype is None else dtype_of(dtype)
     try:
         if name.startswith(PREFIX):
             from isthmus.backends.transformers import TransformersBackend
@@ -34,7 +49,35 @@ def load_backend(name: str, device: str | None = None, dtype: str | torch.dtype 
         raise InputError(f"{name} has no room on {place}", why=shorten(str(error), 300), todo=todo) from None
 
 
-def _device(device: str | None) -> torch.device:
+def dtype_of(dtype: "str | torch.dtype") -> "torch.dtype":
+    """The dtype of that name. Raises InputError."""
+    import torch
+
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype not in DTYPES:
+        raise InputError(f"there is no dtype {dtype!r} to use", todo=f"dtypes are {', '.join(DTYPES)}")
+    named: torch.dtype = getattr(torch, dtype)
+    return named
+
+
+def _served(name: str) -> Backend:
+    from isthmus.backends.endpoint import split_name
+
+    model, url = split_name(name)
+    try:
+        from isthmus.backends.openai import OpenAIBackend
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("openai"):
+            raise
+        todo = "pip install 'isthmus[openai]'"
+        raise MissingPart("a model at a server needs the package openai", todo=todo) from None
+    return OpenAIBackend(model, url)
+
+
+def _device(device: str | None) -> "torch.device":
+    import torch
+
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -43,11 +86,3 @@ def _device(device: str | None) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # no such device, torch built without it
         why = shorten(str(error).splitlines()[0], 200)
         raise InputError(f"there is no device {device!r} to use", why=why, todo="give cpu, cuda or cuda:1") from None
-
-
-def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
-    if dtype is None or isinstance(dtype, torch.dtype):
-        return dtype
-    if dtype not in DTYPES:
-        raise InputError(f"there is no dtype {dtype!r} to use", todo=f"dtypes are {', '.join(DTYPES)}")
-    return DTYPES[dtype]

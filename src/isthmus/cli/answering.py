@@ -28,7 +28,8 @@ ModelOption = Annotated[
     str,
     typer.Option(
         "--model",
-        help="A default/ name, a Hugging Face id or a folder; transformers:NAME for any other model of transformers.",
+        help="A default/ name, a Hugging Face id or a folder; transformers:NAME for any other model of transformers; "
+        "openai:MODEL@http://host:port/v1 for one at a server.",
     ),
 ]
 DeviceOption = Annotated[
