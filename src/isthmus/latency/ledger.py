@@ -46,7 +46,7 @@ class Ledger:
     total_p95: float
     cold: float
     tokens_per_second: Figure | None
-    prompt_tokens: int
+    prompt_tokens: int | None
     picture_tokens: int | None
     adds_up: dict[Clock, Figure]
     noise: dict[Clock, Figure]

@@ -50,7 +50,7 @@ def as_text(found: Ledger, setting: Setting) -> str:
         ("not watched", _ms(found.total.median), _interval(found.total), _ms(found.total_cpu.median), "", "", "")
     )
     where = setting.machine
-    read = f"{found.prompt_tokens} tokens read"
+    read = f"{found.prompt_tokens or 'an unknown number of'} tokens read"
     if found.picture_tokens:
         read += f", {found.picture_tokens} of them the picture's"
     lines = [

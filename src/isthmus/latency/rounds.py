@@ -65,7 +65,7 @@ class Run:
 
     @property
     def tokens_per_second(self) -> float | None:
-        further = self.usage.completion_tokens - 1
+        further = (self.usage.completion_tokens or 0) - 1  # a server may not count
         return further / self.rest.wall if further > 0 and self.rest.wall > 0 else None
 
 
