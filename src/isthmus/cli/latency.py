@@ -1,7 +1,7 @@
 """`isthmus latency`: where the time to the first token goes. Predicted here, from a config and a device's figures.
 
-`isthmus latency MODEL` is short for `isthmus latency measure MODEL`. Thin: the work is in `isthmus.latency`, and what is
-heavy is imported when a command needs it.
+`isthmus latency MODEL` is short for `isthmus latency measure MODEL`. Thin: the work is in `isthmus.latency`, and what
+is heavy is imported when a command needs it.
 """
 
 import json

@@ -54,7 +54,7 @@ _QWEN_VL = {
 LANGUAGE: Mapping[str, Mapping[str, Any]] = {
     "llama": _LLAMA,
     "mistral": {
-        **_LLAMA, "intermediate_size": 14336, "num_key_value_heads": 8, "head_dim": None,
+        **_LLAMA, "intermediate_size": 14336, "num_key_value_heads": 8,
         "max_position_embeddings": 131072,
     },
     "qwen2": {

@@ -8,6 +8,7 @@ from isthmus.errors import InputError
 from isthmus.latency.model import Model
 from isthmus.latency.operations import How, Operations, copy, look_up
 from isthmus.latency.precisions import precision
+from isthmus.latency.sights import Sight
 
 Cached: TypeAlias = Literal["nothing", "picture", "prefix"]
 Part: TypeAlias = Literal["encoder", "connector", "splice", "prefill", "sample"]
@@ -94,16 +95,26 @@ def work_of(model: Model, request: Request) -> Work:
         "prefill": model.language.prefill(batch, new, how, kept=kept),
         "sample": model.language.head(batch * (new if request.logits == "all" else 1), how),
     }
-    whole = (*encoder, *connector, *model.language.prefill(1, 1, how), *model.language.head(1, how))
-    tables = (model.language.tables + (model.connector.tables if sight else 0)) * how.plain.weight
     return Work(
         parts,
         model.language.token(batch, picture + text, how),
         picture,
         text,
-        sum(each.weight_bytes for each in whole) + tables,
+        _resident(model, sight, how),
         model.language.cache_bytes(batch, picture + text, how),
     )
+
+
+def _resident(model: Model, sight: Sight | None, how: How) -> float:
+    """Bytes of all weights: what one short question reads, and the tables of which it reads a row."""
+    plain, language = how.unquantised, model.language
+    seeing: Operations = ()
+    tables = language.tables
+    if sight is not None:
+        seeing = (*model.encoder.operations(sight, 1, plain), *model.connector.operations(sight, 1, 1, plain))
+        tables += model.connector.tables
+    read = (*seeing, *language.prefill(1, 1, how), *language.head(1, how))
+    return sum(each.weight_bytes for each in read) + tables * how.plain.weight
 
 
 def _splice(text: float, picture: float, width: int, how: How) -> Operations:
