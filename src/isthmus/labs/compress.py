@@ -18,7 +18,7 @@ from torch import nn
 from isthmus.connectors import LinearConnector, MlpConnector, ResamplerConnector
 from isthmus.labs import COMPRESS, plots
 from isthmus.labs.asked import COUNT, KINDS, TEXT
-from isthmus.labs.prefill import LLAMA_7B, seconds
+from isthmus.labs.prefill import flop_7b, seconds
 from isthmus.labs.reader import ANSWERING, Reader, Schedule
 from isthmus.labs.result import Check, Figure, Finding, Result, Table
 from isthmus.labs.scenes import MEAN, Pool, answered, draw_pool, split
@@ -97,7 +97,7 @@ def run(settings: Settings, seeds: range, plot: Path, *, quiet: bool) -> Result:
                 {
                     str(n): {
                         "time, SmolLM2-135M": share,
-                        "FLOP, 7B": constant(LLAMA_7B.flop(n + settings.prompt) / LLAMA_7B.flop(whole), share),
+                        "FLOP, 7B": constant(flop_7b(n + settings.prompt) / flop_7b(whole), share),
                     }
                     for n, share in measured.cost.items()
                 },
@@ -113,7 +113,7 @@ def run(settings: Settings, seeds: range, plot: Path, *, quiet: bool) -> Result:
 def judge(measured: Measured, settings: Settings) -> tuple[Finding, ...]:
     """The parts of the claim, against the limits above."""
     few, everything = measured.answers[QUERIES][settings.judged], measured.answers[AVERAGED][measured.all_tokens]
-    flop = {n: LLAMA_7B.flop(n + settings.prompt) for n in (FEW, MANY)}
+    flop = {n: flop_7b(n + settings.prompt) for n in (FEW, MANY)}
 
     def lost(kind: str) -> Check:
         what = f"{kind}, all {measured.all_tokens} tokens less {settings.judged} queries"
@@ -222,8 +222,8 @@ def draw(measured: Measured, settings: Settings) -> Canvas:
     axes[0].legend(fontsize="small")
     lengths = list(measured.cost)
     shares = list(measured.cost.values())
-    whole = LLAMA_7B.flop(MANY + settings.prompt)
-    flop = [constant(LLAMA_7B.flop(n + settings.prompt) / whole, shares[0]) for n in lengths]
+    whole = flop_7b(MANY + settings.prompt)
+    flop = [constant(flop_7b(n + settings.prompt) / whole, shares[0]) for n in lengths]
     plots.bands(axes[2], lengths, {"time of SmolLM2-135M": shares, "FLOP of a 7B": flop})
     axes[2].set_title(f"prefill, as a share of {MANY} tokens'")
     axes[2].set_xlabel("tokens a picture")

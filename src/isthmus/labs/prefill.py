@@ -1,44 +1,26 @@
-"""What a picture's tokens cost a language model before its first word: seconds here, and arithmetic for a larger one.
-
-Notation: S tokens of the prompt, D width.
-"""
+"""What a picture's tokens cost a language model before its first word: seconds here, arithmetic for a larger one."""
 
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
+from isthmus.latency.named import model_named
+from isthmus.latency.operations import How
+from isthmus.latency.precisions import precision
 
-@dataclass(frozen=True)
-class Decoder:
-    """A language model's shape: blocks of four D x D maps in the attention and three of D x `hidden` (SwiGLU)."""
-
-    layers: int
-    width: int
-    hidden: int
-
-    def linear_flop(self, tokens: int) -> float:
-        """Of all matrices on the prompt, the head left out: it sees the last token alone."""
-        return 2.0 * tokens * self.layers * (4 * self.width**2 + 3 * self.width * self.hidden)
-
-    def attention_flop(self, tokens: int) -> float:
-        """Of scores and mixing, each token looking at itself and all before it."""
-        return 2.0 * tokens * (tokens + 1) * self.width * self.layers
-
-    def flop(self, tokens: int) -> float:
-        return self.linear_flop(tokens) + self.attention_flop(tokens)
-
-    def cache_bytes(self, tokens: int) -> int:
-        """Keys and values in half precision."""
-        return 2 * 2 * tokens * self.width * self.layers
-
-
-LLAMA_7B = Decoder(layers=32, width=4096, hidden=11008)
+LLAMA_7B = model_named("llava-1.5-7b").language
 """Touvron et al., 2023: what LLaVA's first models speak with."""
+
+
+def flop_7b(tokens: int) -> float:
+    """Of a 7B language model on a prompt: all matrices, the head left out, for it sees the last token alone; scores and
+    mixing, each token looking at itself and all before it."""
+    how = How(precision("bf16"), causal_skip=True)
+    return sum(each.flops for each in LLAMA_7B.prefill(1, tokens, how))
 
 
 @torch.no_grad()

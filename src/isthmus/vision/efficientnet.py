@@ -70,7 +70,7 @@ class EfficientNetLite(nn.Module):
         ends: list[int] = []
         channels = 32
         for stage, (kernel, stride, expansion, wide, repeats) in enumerate(STAGES):
-            out = _round_channels(wide * config.width)
+            out = round_channels(wide * config.width)
             fixed = stage in (0, len(STAGES) - 1)  # Lite keeps the depth of the first and the last stage
             for i in range(repeats if fixed else math.ceil(repeats * config.depth)):
                 blocks.append(InvertedResidual(channels, out, kernel, stride if i == 0 else 1, expansion))
@@ -271,6 +271,6 @@ def _same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _round_channels(channels: float, divisor: int = 8) -> int:
+def round_channels(channels: float, divisor: int = 8) -> int:
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * channels else rounded + divisor
