@@ -8,8 +8,8 @@ import pytest
 
 from isthmus.errors import InputError
 from isthmus.latency.devices import DEVICES, Device, device_named
-from isthmus.latency.measured import measure_device
 from isthmus.latency.named import CONFIGS, model_named, names
+from isthmus.latency.this_machine import measure_device
 from isthmus.latency.work import Request, work_of
 
 

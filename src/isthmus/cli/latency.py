@@ -1,4 +1,5 @@
-"""`isthmus latency`: where the time to the first token goes. Predicted here, from a config and a device's figures.
+"""`isthmus latency`: where the time to the first token goes. Predicted here, from a config and a device's figures;
+measured by `cli.measure`.
 
 `isthmus latency MODEL` is short for `isthmus latency measure MODEL`. Thin: the work is in `isthmus.latency`, and what
 is heavy is imported when a command needs it.
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from isthmus.cli import answering
+from isthmus.cli import answering, measure
 from isthmus.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,11 +37,13 @@ class MeasuresByDefault(TyperGroup):
 
 app = typer.Typer(
     cls=MeasuresByDefault,
-    help="Where the time to the first token goes: predicted for a device, and held against what is claimed.",
+    help="Where the time to the first token goes: measured, predicted for a device, and held against what is claimed.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.command(MEASURE)(measure.measure)
 
 ModelOption = Annotated[
     str, typer.Option("--model", help="llava-1.5-7b, qwen2.5-vl-7b …, a folder or config.json, or default/vlm.")
@@ -225,7 +228,7 @@ def _asked(
 
 def _measured() -> "Device":
     answering.remark("measuring this machine")
-    from isthmus.latency.measured import measure_device
+    from isthmus.latency.this_machine import measure_device
 
     return measure_device()
 

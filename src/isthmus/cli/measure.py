@@ -10,6 +10,8 @@ from isthmus.cli import answering
 from isthmus.errors import InputError
 
 if TYPE_CHECKING:
+    from isthmus.backends.backend import Backend
+    from isthmus.latency.ledger import Ledger
     from isthmus.latency.ledger_text import Setting
 
 CACHES = ("off", "hit")
@@ -68,7 +70,7 @@ def measure(
     with subject_of(backend) as subject, progress("latency", rounds + 2, "rounds") as bar:
         found = ledger(timed(subject, shots, tokens=tokens, rounds=rounds, remember=cache == "hit", progress=bar))
     asked = f"{'no' if shown is None else picture} picture, {text_tokens} text tokens"
-    setting = _setting(model, asked, cache)
+    setting = _setting(model, asked, cache, _floors(model, backend, shown, found, kept=cache == "hit"))
     if html is not None:
         html.write_text(as_page(found, setting), encoding="utf-8")
     answering.write((json.dumps(in_json(found, setting)) if as_json else as_text(found, setting)) + "\n")
@@ -76,7 +78,7 @@ def measure(
         raise typer.Exit(1)
 
 
-def _setting(model: str, asked: str, cache: str) -> "Setting":
+def _setting(model: str, asked: str, cache: str, floors: dict[str, float]) -> "Setting":
     import os
 
     import transformers
@@ -86,4 +88,21 @@ def _setting(model: str, asked: str, cache: str) -> "Setting":
 
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     where = {**machine(), "load": load, "transformers": transformers.__version__}
-    return Setting(model, asked, where, cache, {})
+    return Setting(model, asked, where, cache, floors)
+
+
+def _floors(
+    name: str, backend: "Backend", shown: "Path | tuple[int, int] | None", found: "Ledger", *, kept: bool
+) -> dict[str, float]:
+    """None where the model runs elsewhere, or its arithmetic is not known, which is said."""
+    from isthmus.latency.floors import floors, picture_size
+    from isthmus.latency.subjects import dtype_of
+
+    dtype = dtype_of(backend)
+    if dtype is None:
+        return {}
+    try:
+        return floors(name, dtype, picture_size(shown), found, kept=kept)
+    except InputError as error:
+        answering.remark(f"without floors: {error}")
+        return {}

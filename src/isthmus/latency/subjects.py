@@ -52,5 +52,15 @@ def tokenizer_of(backend: Backend) -> Callable[[str], int]:
     return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
+def dtype_of(backend: Backend) -> Any:
+    """Of its language model, as torch has it; None where it is not here."""
+    match backend:
+        case NativeBackend():
+            return next(backend.model.language_model.parameters()).dtype
+        case TransformersBackend():
+            return backend.model.dtype
+    return None
+
+
 def _gpu(device: Any) -> Any:
     return device if device.type == "cuda" else None
