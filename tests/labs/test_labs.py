@@ -27,6 +27,7 @@ from isthmus.labs import (
     scarce,
     search,
     stages,
+    ttft,
 )
 from isthmus.labs.work import one_thread
 
@@ -48,12 +49,14 @@ from .test_scarce import TINY as TINY_SCARCE
 from .test_search import TINY as TINY_SEARCH
 from .test_stages import TINY as TINY_STAGES
 from .test_stages import tiny_stages
+from .test_ttft import TINY as TINY_TTFT
 
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(negatives, "Settings", lambda: TINY_NEGATIVES)
     monkeypatch.setattr(patches, "Settings", lambda: TINY_PATCHES)
+    monkeypatch.setattr(ttft, "Settings", lambda: TINY_TTFT)
     monkeypatch.setattr(compress, "Settings", lambda: TINY_COMPRESS)
     monkeypatch.setattr(compress, "load_language_model", tiny_language_model)
     monkeypatch.setattr(information, "Settings", lambda: TINY_INFORMATION)

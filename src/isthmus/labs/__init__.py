@@ -42,6 +42,11 @@ DISTILL = Lab(
     "a small student, taught by a teacher's answers on unlabelled pictures, comes close to it at a fraction of the "
     "cost, and beats the same student taught by the labels alone",
 )
+TTFT = Lab(
+    "ttft",
+    "LLaVA-7B's first token about a 512x512 picture and 100 tokens of text takes 300 to 600 ms on an A100: encoder 15 "
+    "to 25 %, projector below 5 %, prefill 70 to 80 %",
+)
 LABS = (
     PATCHES,
     NEGATIVES,
@@ -56,6 +61,7 @@ LABS = (
     SCARCE,
     DISTILL,
     SEARCH,
+    TTFT,
 )
 
 

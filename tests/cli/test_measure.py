@@ -1,0 +1,66 @@
+"""`isthmus latency MODEL` as it is typed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from isthmus.cli.main import app
+from isthmus.errors import InputError
+from isthmus.stopwatch import PARTS
+from tests.backends.tiny import save_llava
+from tests.backends.tiny_native import save_native_llava
+
+FEW = ["--picture", "40x56", "--text-tokens", "20", "--rounds", "3", "--tokens", "4", "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return save_native_llava(tmp_path_factory.mktemp("llava"))
+
+
+def run(*arguments: str) -> str:
+    """What it writes. Exit code 1 is that parts and total differ: of a tiny model on a busy machine they may."""
+    result = CliRunner().invoke(app, ["latency", *arguments])
+    if isinstance(result.exception, InputError):
+        raise result.exception
+    assert result.exit_code in (0, 1), result.output
+    return result.stdout
+
+
+def test_the_ledger_of_one_of_our_models(folder: str, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    found = json.loads(run(folder, *FEW, "--json", "--html", str(page)))
+    assert [line["part"] for line in found["lines"]] == [*PARTS, "unattributed"]
+    assert (found["rounds"], found["picture_tokens"], found["cache"]) == (3, 16, "off")
+    assert set(found["verdict"].values()) <= {"yes", "no", "cannot say"}
+    assert found["floors"]["prefill"] > 0
+    assert found["machine"]["torch_threads"] == 1
+    assert "waterfall" in page.read_text()
+
+
+def test_a_second_question_about_the_same_picture(folder: str) -> None:
+    found = json.loads(run(folder, *FEW, "--cache", "hit", "--json"))
+    assert not {"encoder", "connector"} & {line["part"] for line in found["lines"]}
+    assert found["floors"]["encoder"] == 0
+
+
+def test_a_transformers_model_and_text_alone(folder: str, tmp_path: Path) -> None:
+    name = f"transformers:{save_llava(tmp_path)}"
+    text = run(name, *FEW)
+    assert "encoder" in text and "unattributed" in text and "equal questions" in text
+    assert "encoder" not in run(folder, "--picture", "none", *FEW[2:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--picture", "5by5"], "no size of a picture"),
+        (["--cache", "warm"], "no cache mode"),
+        (["--html", "/nowhere/at/all/x.html"], "cannot be written"),
+    ],
+)
+def test_bad_input_is_refused_before_a_model_is_loaded(arguments: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        run("no/such-model", *arguments)
