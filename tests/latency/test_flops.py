@@ -1,10 +1,12 @@
 """FLOPs and weights of every family against the architectures of transformers, as torch counts them."""
 
+from dataclasses import replace
+
 import pytest
 
 from isthmus.latency.families import read_model
 from isthmus.latency.named import model_named, names
-from isthmus.latency.work import PARTS, Request, Work, work_of
+from isthmus.latency.work import BF16, PARTS, Request, Work, work_of
 from tests.latency.counted import config_of, counted, transformers_model, weights_of
 
 WIDTH, HEIGHT, TEXT = 500, 333, 100
@@ -57,11 +59,12 @@ def test_the_figures_of_llava_on_576_tokens_and_100_of_text() -> None:
     assert flops(every)["sample"] == pytest.approx(0.1776e12, rel=1e-3)
 
 
+def test_a_decoder_that_writes_apart_has_one_position_to_choose_at() -> None:
+    model = model_named("blip2-flan-t5-xl")
+    assert work_of(model, Request(logits="all")) == work_of(model, Request())
+
+
 def test_hidden_pairs_left_out_halve_attention() -> None:
-    from dataclasses import replace
-
-    from isthmus.latency.work import BF16
-
     model = model_named("llava-1.5-7b")
     whole, half = (
         sum(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from isthmus.latency.audit import Audit
+from isthmus.latency.audit import NEAR, Audit
 from isthmus.latency.ridge import Ridge
 from isthmus.latency.roofline import BOUNDS, Efficiency, Prediction, Time
 from isthmus.latency.whatif import Change
@@ -78,7 +78,7 @@ def audit_text(found: Audit) -> str:
         case "ahead":
             lines.append(f"possible, and {1 / found.slower:.1f} times as fast as predicted: {_used(found)}")
         case "as predicted":
-            lines.append(f"as predicted, by {NEAR_TEXT}: {_used(found)}")
+            lines.append(f"as predicted, within a factor of {NEAR}: {_used(found)}")
         case "slow":
             lines.append(f"{found.slower:.1f} times as slow as predicted: {_used(found)}")
             rest = found.claimed - prediction.seconds
@@ -86,7 +86,7 @@ def audit_text(found: Audit) -> str:
     if found.explanations:
         why = "it would be possible" if found.verdict == "impossible" else "as much would be predicted"
         lines += ["", f"{why}:", columns([(f"  {each.change}", ms(each.seconds)) for each in found.explanations])]
-    elif found.verdict != "as predicted":
+    elif found.verdict in ("impossible", "slow"):
         lines += ["", "no single change of device, dtype, kernels, batch, cache or logits explains it"]
     if found.shares:
         rows = [("part", "claimed", "", "predicted", "", "floor over claim")]
@@ -97,9 +97,6 @@ def audit_text(found: Audit) -> str:
             rows.append((each.part, shares[0], ms(each.seconds), shares[1], ms(time), used))
         lines += ["", columns(rows)]
     return "\n".join([*lines, *_remarks(prediction)])
-
-
-NEAR_TEXT = "a factor of 1.25"
 
 
 def ridge_text(found: Ridge, prediction: Prediction) -> str:

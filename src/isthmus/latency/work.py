@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from isthmus.errors import InputError
+from isthmus.latency.languages import Decoder
 from isthmus.latency.model import Model
 from isthmus.latency.operations import How, Operations, copy, look_up
 from isthmus.latency.precisions import precision
@@ -88,12 +89,14 @@ def work_of(model: Model, request: Request) -> Work:
         connector = model.connector.operations(sight, request.text, batch, plain)
     kept = picture if request.cached == "prefix" else 0
     new = picture + text - kept
+    # a decoder that writes apart from what it reads has one position so far
+    every = request.logits == "all" and isinstance(model.language, Decoder)
     parts: dict[Part, Operations] = {
         "encoder": encoder if request.cached == "nothing" else (),
         "connector": connector if request.cached == "nothing" else (),
         "splice": _splice(batch * text, batch * (picture - kept), model.language.width, plain),
         "prefill": model.language.prefill(batch, new, how, kept=kept),
-        "sample": model.language.head(batch * (new if request.logits == "all" else 1), how),
+        "sample": model.language.head(batch * (new if every else 1), how),
     }
     return Work(
         parts,
