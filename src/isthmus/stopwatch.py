@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 Part: TypeAlias = Literal[
-    "queue", "decode", "preprocess", "encoder", "connector", "prompt", "splice", "prefill", "sample"
+    "queue", "decode", "preprocess", "send", "wait", "encoder", "connector", "prompt", "splice", "prefill", "sample"
 ]
 PARTS: tuple[Part, ...] = (
-    "queue", "decode", "preprocess", "encoder", "connector", "prompt", "splice", "prefill", "sample",
+    "queue", "decode", "preprocess", "send", "wait", "encoder", "connector", "prompt", "splice", "prefill", "sample",
 )  # fmt: skip
 """In the order in which an answer begins: waiting for others; files to pixels, and their content keys; pixels through
-the Fit; the encoder; the connector; template and tokens; embeddings put together, cache looked up; the language model
-over the prompt; choosing the first token and making it text."""
+the Fit, or into a request; of a server, until it answers at all, and from there to its first text; the encoder; the
+connector; template and tokens; embeddings put together, cache looked up; the language model over the prompt; choosing
+the first token and making it text."""
 
 
 @dataclass(frozen=True)

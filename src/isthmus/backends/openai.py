@@ -17,6 +17,7 @@ from isthmus.backends.endpoint import Endpoint, endpoint
 from isthmus.backends.feed import Feed, Loop, Task
 from isthmus.errors import IsthmusError
 from isthmus.messages import Message
+from isthmus.stopwatch import Part, Watch, current, part
 
 UNKNOWN = Usage(None, None, None)
 
@@ -66,17 +67,24 @@ class OpenAIBackend:
         self, task: Task[Delta], messages: Sequence[Message], tools: Sequence[Tool] | None, options: Options
     ) -> Stream:
         check_messages(messages)
-        body = wire.request(self._model, messages, tools, options)
+        with part("preprocess"):
+            body = wire.request(self._model, messages, tools, options)
         pictures = any(message.pictures for message in messages)
         finished = False
-        for delta in task.items(lambda give: self._answer(body, options.stop, pictures, give)):
+        watch = current()
+        for delta in task.items(lambda give: self._answer(body, options.stop, pictures, watch, give)):
             finished = delta.finish is not None
             yield delta
         if not finished:
             yield Delta(finish=Finish("cancelled", UNKNOWN))
 
     async def _answer(
-        self, body: dict[str, Any], stop: tuple[str, ...], pictures: bool, give: Callable[[Delta], None]
+        self,
+        body: dict[str, Any],
+        stop: tuple[str, ...],
+        pictures: bool,
+        watch: Watch | None,
+        give: Callable[[Delta], None],
     ) -> None:
         """Asks, and asks again where that may help and nothing has come yet."""
         retry, most = count(), body.pop("max_tokens")
@@ -84,7 +92,7 @@ class OpenAIBackend:
             length, chunks = self._length, Chunks(self._server.url, stop, pictures=pictures)
             failure: IsthmusError | None = None
             try:
-                await self._read(body | {length: most}, chunks, give)
+                await self._read(body | {length: most}, chunks, watch, give)
             except openai.APIError as error:
                 if length == "max_tokens" and openai_errors.asks_for_other_length(error):
                     self._length = "max_completion_tokens"
@@ -99,14 +107,28 @@ class OpenAIBackend:
                 give(delta)
             return
 
-    async def _read(self, body: dict[str, Any], chunks: Chunks, give: Callable[[Delta], None]) -> None:
+    async def _read(
+        self, body: dict[str, Any], chunks: Chunks, watch: Watch | None, give: Callable[[Delta], None]
+    ) -> None:
         """One request, until the answer is whole or the server has no more to say."""
         now = asyncio.get_running_loop().time
+        began = now()
+
+        def note(name: Part) -> None:
+            nonlocal began
+            if watch is not None:
+                watch.add(name, now() - began)
+            began = now()
+
         try:
             async with asyncio.timeout(self._patience.first) as limit:
                 async with await self._post(body) as response:
+                    note("send")
                     async for chunk in response:
                         if text := chunks.add(chunk):
+                            if watch is not None and watch.open:
+                                note("wait")
+                                watch.open = False
                             give(Delta(text))
                         if chunks.stopped:
                             return

@@ -1,6 +1,7 @@
 """`isthmus latency MODEL`: the ledger of the time to the first token, measured."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,7 @@ def measure(
     tokens: Annotated[int, typer.Option("--tokens", min=2, help="Length of each answer.")] = 8,
     rounds: RoundsOption = 15,
     cache: CacheOption = "off",
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Also so many questions at once.")] = 1,
     threads: ThreadsOption = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also as a page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False,
@@ -57,7 +59,8 @@ def measure(
     backend = answering.load_model(model, device, dtype).backend
     from isthmus.latency.ledger import ledger
     from isthmus.latency.ledger_text import as_json as in_json
-    from isthmus.latency.ledger_text import as_page, as_text
+    from isthmus.latency.ledger_text import as_page, as_text, together_text
+    from isthmus.latency.rounds import ask_together
     from isthmus.latency.rounds import measure as timed
     from isthmus.latency.subjects import subject_of, tokenizer_of
     from isthmus.progress import progress
@@ -69,11 +72,15 @@ def measure(
     shots = Shots(shown, text_of(tokenizer_of(backend)), text_tokens, same_picture=cache == "hit")
     with subject_of(backend) as subject, progress("latency", rounds + 2, "rounds") as bar:
         found = ledger(timed(subject, shots, tokens=tokens, rounds=rounds, remember=cache == "hit", progress=bar))
+        together = ask_together(subject, [shots(-1 - at) for at in range(batch)], tokens) if batch > 1 else None
     asked = f"{'no' if shown is None else picture} picture, {text_tokens} text tokens"
     setting = _setting(model, asked, cache, _floors(model, backend, shown, found, kept=cache == "hit"))
     if html is not None:
         html.write_text(as_page(found, setting), encoding="utf-8")
-    answering.write((json.dumps(in_json(found, setting)) if as_json else as_text(found, setting)) + "\n")
+    if as_json:
+        answering.write(json.dumps(in_json(found, setting) | {"together": together and asdict(together)}) + "\n")
+    else:
+        answering.write(as_text(found, setting) + "\n" + ("" if together is None else together_text(together) + "\n"))
     if "no" in (found.verdict("wall"), found.verdict("cpu")):
         raise typer.Exit(1)
 

@@ -6,13 +6,15 @@ from html import escape
 from typing import Any
 
 from isthmus.latency.ledger import CLOCKS, Clock, Figure, Ledger
-from isthmus.latency.rounds import GAP
+from isthmus.latency.rounds import GAP, Together
 
 BAR = 30
 WHAT = {
     "queue": "waiting for others",
     "decode": "file to pixels, content key",
     "preprocess": "pixels through the Fit",
+    "send": "request sent, until the server answers at all",
+    "wait": "from there to its first text",
     "encoder": "the encoder of pictures",
     "connector": "the connector",
     "prompt": "template and tokens",
@@ -67,6 +69,12 @@ def as_text(found: Ledger, setting: Setting) -> str:
     if found.tokens_per_second is not None:
         lines.append(f"then {found.tokens_per_second.median:.1f} tokens/s {_interval(found.tokens_per_second, 1)}")
     return "\n".join(lines)
+
+
+def together_text(found: Together) -> str:
+    first = sorted(found.first)
+    speed = "" if found.tokens_per_second is None else f"; {found.tokens_per_second:.1f} tokens/s of all"
+    return f"{len(first)} at once: first text after {_ms(first[0])} to {_ms(first[-1])} ms{speed}"
 
 
 def as_json(found: Ledger, setting: Setting) -> dict[str, Any]:

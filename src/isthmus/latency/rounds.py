@@ -7,8 +7,11 @@ much this machine varies, and what cannot be told apart for it.
 
 import gc
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Barrier
 from typing import Protocol
 
 from isthmus.backends.backend import Stream, Usage
@@ -144,3 +147,34 @@ def ask_once(subject: Subject, shot: Shot, tokens: int, watch: Watch | None) -> 
         usage,
         {name: Spent(taken[name], cpu.get(name, 0.0)) for name in PARTS if name in taken},
     )
+
+
+@dataclass(frozen=True)
+class Together:
+    """Several questions at once: seconds to each one's first text, in the order asked, and tokens a second of all."""
+
+    first: tuple[float, ...]
+    tokens_per_second: float | None
+
+
+def ask_together(subject: Subject, shots: Sequence[Shot], tokens: int) -> Together:
+    """Each question in a thread of its own, all asked at the same moment."""
+    gate = Barrier(len(shots))
+
+    def one(shot: Shot) -> tuple[float, float, int]:
+        stream = subject.ask(shot, tokens)
+        gate.wait()
+        start, first, made = time.perf_counter(), None, 0
+        for delta in stream:
+            if first is None and delta.text:
+                first = time.perf_counter() - start
+            if delta.finish is not None:
+                made = delta.finish.usage.completion_tokens or 0
+        if first is None:
+            raise IsthmusError("the answer had no text to time", todo="ask something else, or allow more tokens")
+        return first, time.perf_counter() - start, made
+
+    with ThreadPoolExecutor(len(shots)) as threads:
+        found = list(threads.map(one, shots))
+    made = sum(count for _, _, count in found)
+    return Together(tuple(first for first, _, _ in found), made / max(end for _, end, _ in found) if made else None)

@@ -34,7 +34,7 @@ class Shots:
 def picture_bytes(source: Path | tuple[int, int], k: int) -> bytes:
     """A JPEG file's bytes: of a made picture of (width, height), or of the file's picture with one corner painted over,
     so that its pixels are new for each k. Raises PictureError."""
-    random = np.random.default_rng(k)
+    random = np.random.default_rng(k % 2**32)
     if isinstance(source, Path):
         image = open_picture(source).image.convert("RGB").copy()
         image.paste(tuple(int(c) for c in random.integers(0, 256, 3)), (0, 0, 16, 16))
