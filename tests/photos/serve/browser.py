@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from isthmus.http.listening import listening
+from isthmus.http.secret import Secret
 from isthmus.photos.serve.app import make_app
 from isthmus.photos.serve.engine import Engine
-from isthmus.photos.serve.guard import Secret
-from isthmus.photos.serve.run import listening
 from isthmus.photos.serve.thumbnails import Thumbnails
 from isthmus.photos.store import Library
 
@@ -35,7 +35,7 @@ def needs_chromium() -> None:
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The address to open, with its token, while the library in `folder` is served."""
-    with Library.read(folder) as library, listening("127.0.0.1", 0) as listener:
+    with Library.read(folder) as library, listening("127.0.0.1", 0, 0) as listener:
         engine = Engine(library, ColourEmbedder, Thumbnails(folder / "thumbnails"))
         engine.start()
         secret, port = Secret(), listener.getsockname()[1]

@@ -14,10 +14,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from isthmus.http.secret import Secret
 from isthmus.photos.index import index
 from isthmus.photos.serve.app import make_api, make_app
 from isthmus.photos.serve.engine import Engine
-from isthmus.photos.serve.guard import Guard, Secret
+from isthmus.photos.serve.guard import Guard
 from isthmus.photos.serve.thumbnails import Thumbnails
 from isthmus.photos.store import Library
 
