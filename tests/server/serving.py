@@ -89,7 +89,7 @@ def served(
 
 @dataclass
 class Held:
-    """Says `a` for each permit that a question has got, and knows how many streams are open. With tools it calls two."""
+    """Says `a` for each permit that a question has got, and counts its streams. With tools it calls two."""
 
     name: str = NAME
     changed: Condition = field(default_factory=Condition)

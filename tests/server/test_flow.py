@@ -201,7 +201,7 @@ def test_others_are_answered_while_a_body_is_read(
 
 
 def test_the_queue_is_a_part_of_the_receipt(held: tuple[Served, Held]) -> None:
-    here, backend = held
+    here, _ = held
     with many(here, 2):
         here.until(lambda: counts_of(here) == (2, 0))
         last = begun(here, "last", max_tokens=1, isthmus={"receipt": True})

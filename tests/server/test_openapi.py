@@ -49,7 +49,7 @@ def test_every_answer_is_as_described(described: schemathesis.BaseSchema, asked:
         return  # it takes nothing that could be wrong
 
     @given(case=operations[asked].as_strategy(generation_mode=mode))
-    @settings(max_examples=20, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, suppress_health_check=list(HealthCheck))
     def ask(case: schemathesis.Case) -> None:
         case.headers["Host"] = f"127.0.0.1:{PORT}"
         answer = case.call_and_validate(excluded_checks=NOT_HELD)

@@ -12,7 +12,7 @@ from isthmus.backends.backend import Delta, Finish, Options, Stream, Usage
 from isthmus.server.settings import Limits, Settings
 from isthmus.stopwatch import part
 from tests.backends.conformance import picture
-from tests.photos.serve.browser import CHROMIUM, FLAGS, needs_chromium
+from tests.chromium import CHROMIUM, FLAGS, needs_chromium
 
 from .serving import NAME, Held, Served, served
 

@@ -10,7 +10,7 @@ from isthmus.server.answers import Chunk
 from isthmus.server.asked import ChatAsked, EmbeddingsAsked, SessionAsked
 
 REF = "#/components/schemas/{model}"
-BODIES: tuple[type[BaseModel], ...] = (ChatAsked, EmbeddingsAsked, SessionAsked)
+SHAPES: tuple[type[BaseModel], ...] = (ChatAsked, EmbeddingsAsked, SessionAsked, Chunk)
 OPEN = (("/health", "get"), ("/api/session", "post"))
 """Asked without the token."""
 
@@ -33,7 +33,7 @@ def describe(app: FastAPI) -> None:
         if app.openapi_schema is None:
             schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             schemas = schema["components"]["schemas"]
-            for shape in (*BODIES, Chunk):
+            for shape in SHAPES:
                 own = shape.model_json_schema(ref_template=REF)
                 schemas |= own.pop("$defs", {})
                 schemas[shape.__name__] = own

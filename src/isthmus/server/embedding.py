@@ -2,9 +2,9 @@
 
 import base64
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from isthmus.errors import InputError, IsthmusError
 from isthmus.images.open import picture_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BATCH = 16
 
+T = TypeVar("T")
 Vectors: TypeAlias = list[list[float] | str]
 
 _log = logging.getLogger(__name__)
@@ -60,23 +61,13 @@ class Embeddings:
             raise invalid(f"this embedder's vectors have {embedder.dim} dimensions, no others", "dimensions")
         vectors: dict[int, list[float] | str] = {}
         written = _as_base64 if inputs.base64 else _as_list
-        for kind, embed in ((str, embedder.texts), (bytes, self._pictures)):
-            places = [at for at, each in enumerate(inputs.items) if isinstance(each, kind)]
-            for first in range(0, len(places), BATCH):
-                if left():
-                    raise Gone
-                batch = places[first : first + BATCH]
-                rows = embed([inputs.items[at] for at in batch])  # type: ignore[operator]
-                vectors |= {at: written(row) for at, row in zip(batch, rows.cpu(), strict=True)}
+        texts = {at: each for at, each in enumerate(inputs.items) if isinstance(each, str)}
+        files = {at: each for at, each in enumerate(inputs.items) if isinstance(each, bytes)}
+        for batch in _batches(texts, left):
+            vectors |= dict(zip(batch, map(written, embedder.texts(list(batch.values())).cpu()), strict=True))
+        for some in _batches(files, left):
+            vectors |= dict(zip(some, map(written, _pictures(embedder, some.values()).cpu()), strict=True))
         return [vectors[at] for at in range(len(inputs.items))]
-
-    def _pictures(self, files: Sequence[bytes]) -> "Tensor":
-        embedder = self._loaded()
-        fit = embedder.fit
-        try:
-            return embedder.images([fit(picture_of(file, at_least=fit.at_least)) for file in files])
-        except InputError as error:
-            raise of_input(error, "input") from None
 
     def _loaded(self) -> "Embedder":
         if self._embedder is None:
@@ -87,6 +78,23 @@ class Embeddings:
                 why = "the embedder cannot be loaded; the server's log says why"
                 raise Refused(503, why, code="embedder_unavailable") from None
         return self._embedder
+
+
+def _batches(items: dict[int, T], left: Callable[[], bool]) -> Iterator[dict[int, T]]:
+    """By their places. Raises Gone before the first that nobody will read."""
+    places = list(items)
+    for first in range(0, len(places), BATCH):
+        if left():
+            raise Gone
+        yield {at: items[at] for at in places[first : first + BATCH]}
+
+
+def _pictures(embedder: "Embedder", files: Iterable[bytes]) -> "Tensor":
+    fit = embedder.fit
+    try:
+        return embedder.images([fit(picture_of(file, at_least=fit.at_least)) for file in files])
+    except InputError as error:
+        raise of_input(error, "input") from None
 
 
 def _item(at: int, given: Any) -> str | bytes:

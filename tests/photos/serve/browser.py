@@ -1,12 +1,10 @@
-"""A real server over a library, and a real browser before it."""
+"""A real server over a library."""
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 import uvicorn
 
 from isthmus.http.listening import listening
@@ -17,19 +15,6 @@ from isthmus.photos.serve.thumbnails import Thumbnails
 from isthmus.photos.store import Library
 
 from ..fakes import ColourEmbedder
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
-
-
-def needs_chromium() -> None:
-    """Skips where it is not installed, except in CI, which must have it."""
-    if not CHROMIUM.exists():
-        why = "needs Debian's chromium"
-        pytest.fail(why) if os.environ.get("ISTHMUS_CI") else pytest.skip(why)
 
 
 @contextmanager

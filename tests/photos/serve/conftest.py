@@ -21,9 +21,9 @@ from isthmus.photos.serve.engine import Engine
 from isthmus.photos.serve.guard import Guard
 from isthmus.photos.serve.thumbnails import Thumbnails
 from isthmus.photos.store import Library
+from tests.chromium import CHROMIUM, FLAGS, needs_chromium
 
 from ..fakes import ColourEmbedder, paint
-from .browser import CHROMIUM, FLAGS, needs_chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
