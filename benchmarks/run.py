@@ -19,6 +19,8 @@ ALL = {
     "index_memory": "peak memory against the number of photos (about 2 minutes)",
     "hostile_folder": "10,000 hostile files (about 5 minutes)",
     "kill_index": "kill -9 at 50 random moments (about 5 minutes)",
+    "serve_overhead": "the server's time to the first text against the backend's own (about 2 minutes)",
+    "serve_load": "200 clients before one server for a minute (about 2 minutes)",
     "embedder": "the default embedder on unseen concepts: needs OPENMOJI (about 40 minutes, 5 from the cache)",
 }
 

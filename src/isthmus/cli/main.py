@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from isthmus import __version__
-from isthmus.cli import ask, chat, evaluate, export, inspect, lab, latency, models, photos, train
+from isthmus.cli import ask, chat, evaluate, export, inspect, lab, latency, models, photos, serve, train
 from isthmus.errors import IsthmusError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("inspect")(inspect.inspect)
 app.add_typer(latency.app, name="latency")
 app.add_typer(photos.app, name="photos")
+app.command("serve")(serve.serve)
 app.command("models")(models.models)
 app.command("train")(train.train)
 app.command("export")(export.export)

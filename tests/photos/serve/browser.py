@@ -1,41 +1,26 @@
-"""A real server over a library, and a real browser before it."""
+"""A real server over a library."""
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 import uvicorn
 
+from isthmus.http.listening import listening
+from isthmus.http.secret import Secret
 from isthmus.photos.serve.app import make_app
 from isthmus.photos.serve.engine import Engine
-from isthmus.photos.serve.guard import Secret
-from isthmus.photos.serve.run import listening
 from isthmus.photos.serve.thumbnails import Thumbnails
 from isthmus.photos.store import Library
 
 from ..fakes import ColourEmbedder
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
-
-
-def needs_chromium() -> None:
-    """Skips where it is not installed, except in CI, which must have it."""
-    if not CHROMIUM.exists():
-        why = "needs Debian's chromium"
-        pytest.fail(why) if os.environ.get("ISTHMUS_CI") else pytest.skip(why)
-
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The address to open, with its token, while the library in `folder` is served."""
-    with Library.read(folder) as library, listening("127.0.0.1", 0) as listener:
+    with Library.read(folder) as library, listening("127.0.0.1", 0, 0) as listener:
         engine = Engine(library, ColourEmbedder, Thumbnails(folder / "thumbnails"))
         engine.start()
         secret, port = Secret(), listener.getsockname()[1]

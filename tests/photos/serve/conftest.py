@@ -14,15 +14,16 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from isthmus.http.secret import Secret
 from isthmus.photos.index import index
 from isthmus.photos.serve.app import make_api, make_app
 from isthmus.photos.serve.engine import Engine
-from isthmus.photos.serve.guard import Guard, Secret
+from isthmus.photos.serve.guard import Guard
 from isthmus.photos.serve.thumbnails import Thumbnails
 from isthmus.photos.store import Library
+from tests.chromium import CHROMIUM, FLAGS, needs_chromium
 
 from ..fakes import ColourEmbedder, paint
-from .browser import CHROMIUM, FLAGS, needs_chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -19,11 +19,12 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from isthmus.errors import MissingPart
+from isthmus.http.secret import Secret
 from isthmus.photos import swap
 from isthmus.photos.search import Searcher
 from isthmus.photos.serve.app import make_app
 from isthmus.photos.serve.engine import Engine
-from isthmus.photos.serve.guard import Guard, Secret
+from isthmus.photos.serve.guard import Guard
 from isthmus.photos.serve.thumbnails import Thumbnails
 from isthmus.photos.store import Library
 

@@ -6,9 +6,11 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from isthmus.http.gate import HEADERS
+from isthmus.http.secret import Secret
 from isthmus.photos.serve.app import make_app
 from isthmus.photos.serve.engine import Engine
-from isthmus.photos.serve.guard import HEADERS, Guard, Secret
+from isthmus.photos.serve.guard import Guard
 
 from .conftest import HERE, PORT
 

@@ -8,11 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Page, expect
 
+from isthmus.http.secret import Secret
 from isthmus.photos.index import index
 from isthmus.photos.regions import look_closer
 from isthmus.photos.serve.app import make_app
 from isthmus.photos.serve.engine import Engine
-from isthmus.photos.serve.guard import Secret
 from isthmus.photos.serve.thumbnails import Thumbnails
 from isthmus.photos.store import Library
 

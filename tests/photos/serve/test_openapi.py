@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from isthmus.http.secret import Secret
 from isthmus.photos.serve.app import make_api
 from isthmus.photos.serve.engine import Engine
-from isthmus.photos.serve.guard import Secret
 from isthmus.photos.serve.thumbnails import Thumbnails
 from isthmus.photos.store import Library
 

@@ -9,9 +9,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from isthmus.photos.index import index
 from isthmus.photos.store import Library
+from tests.chromium import needs_chromium
 
 from ..fakes import COLOURS, ColourEmbedder, paint
-from .browser import needs_chromium, served
+from .browser import served
 from .conftest import PARIS, ROME, placed
 
 MANY = 2400

@@ -12,8 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from isthmus.errors import InputError
-from isthmus.photos.serve.run import check_host, listening
 from isthmus.photos.store import Library
 
 COMMAND = [sys.executable, "-m", "isthmus.cli.main", "photos", "serve", "--no-browser", "--library"]
@@ -85,21 +83,6 @@ def test_what_it_refuses_is_one_line(made: Path, tmp_path: Path, words: tuple[st
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_loopback_needs_no_leave_and_others_do() -> None:
-    for host in ("127.0.0.1", "127.0.0.9", "::1", "localhost"):
-        check_host(host, exposed=False)
-    with pytest.raises(InputError, match="not encrypted"):
-        check_host("192.168.1.5", exposed=False)
-    check_host("192.168.1.5", exposed=True)
-
-
-def test_where_the_usual_port_is_taken_another_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        monkeypatch.setattr("isthmus.photos.serve.run.PORT", taken.getsockname()[1])
-        with listening("127.0.0.1", None) as listener:
-            assert listener.getsockname()[1] != taken.getsockname()[1]
 
 
 def test_serving_changes_nothing_in_the_library(by_time: Path) -> None:

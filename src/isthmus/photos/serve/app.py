@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 
 from isthmus import __version__
 from isthmus.errors import CorruptLibrary, InputError, InUse, IsthmusError, PictureError
+from isthmus.http.page_files import page_file
+from isthmus.http.secret import Secret, cookie_of
 from isthmus.photos import paths
 from isthmus.photos.naming import LONGEST as LONGEST_NAME
 from isthmus.photos.pointed import Given, PhotoPart
@@ -37,9 +39,8 @@ from isthmus.photos.serve.clusters import clusters
 from isthmus.photos.serve.describe import answered
 from isthmus.photos.serve.details import briefs, photo_answer
 from isthmus.photos.serve.engine import Engine, ModelNotReady
-from isthmus.photos.serve.guard import LARGEST_PICTURE, Guard, Secret, cookie_of
+from isthmus.photos.serve.guard import LARGEST_PICTURE, Guard
 from isthmus.photos.serve.originals import read_original
-from isthmus.photos.serve.page_files import page_files
 from isthmus.photos.serve.sent import MOST, listed_as_csv, listed_as_json, original, zipped
 from isthmus.photos.serve.thumbnails import Size
 from isthmus.photos.serve.timeline import timeline
@@ -169,7 +170,7 @@ def make_api(engine: Engine, secret: Secret, port: int) -> FastAPI:
         return _page_file(request, "index.html")
 
     @app.get("/page/{name}", include_in_schema=False)
-    def page_file(request: Request, name: str) -> Response:
+    def file_of_page(request: Request, name: str) -> Response:
         return _page_file(request, name)
 
     @app.post("/api/session", status_code=204, tags=["page"])
@@ -348,13 +349,10 @@ def make_api(engine: Engine, secret: Secret, port: int) -> FastAPI:
 
 
 def _page_file(request: Request, name: str) -> Response:
-    file = page_files().get(name)
-    if file is None:
+    found = page_file("isthmus.photos.serve", name, request)
+    if found is None:
         raise HTTPException(404, "there is no such page")
-    headers = {"ETag": file.etag, "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == file.etag:
-        return Response(status_code=304, headers=headers)
-    return Response(file.data, media_type=file.media, headers=headers)
+    return found
 
 
 def _json(answer: SearchAnswer) -> SearchAnswer:

@@ -1,11 +1,12 @@
 // The page: what stands in the address is asked for and shown; what the user does changes the address.
 
 import { GIVEN, parameters, read, sameResults, write } from "./address.js";
-import { ask, beginSession, postPicture, setVersion } from "./api.js";
+import { ask, postPicture, setVersion } from "./api.js";
 import { periodLabel, showChips } from "./chips.js";
 import { Grid } from "./grid.js";
 import { PhotoMap } from "./map.js";
 import { attachBar, Selection } from "./selection.js";
+import { beginSession } from "./session.js";
 import { periodAt, showTimeline } from "./timeline.js";
 import { Viewer } from "./viewer.js";
 import { currentLanguage, setLanguage, t, translate } from "./words.js";
