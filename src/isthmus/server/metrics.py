@@ -43,11 +43,12 @@ class Metrics:
 
     def note_finish(self, usage: Usage, seconds: float) -> None:
         """`seconds`: from the first token to the end."""
-        self._tokens.labels("prompt").inc(usage.prompt_tokens)
+        completion = usage.completion_tokens or 0
+        self._tokens.labels("prompt").inc(usage.prompt_tokens or 0)
         self._tokens.labels("picture").inc(usage.picture_tokens or 0)
-        self._tokens.labels("completion").inc(usage.completion_tokens)
-        if usage.completion_tokens > 1 and seconds > 0:
-            self._rate.observe((usage.completion_tokens - 1) / seconds)
+        self._tokens.labels("completion").inc(completion)
+        if completion > 1 and seconds > 0:
+            self._rate.observe((completion - 1) / seconds)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

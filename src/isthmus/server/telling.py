@@ -172,7 +172,10 @@ def _reason(finish: Finish | None) -> str:
     return "length" if finish is None or finish.reason == "cancelled" else finish.reason
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
+def _usage(usage: Usage) -> dict[str, Any] | None:
+    """None where the backend, a server of its own, did not count."""
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
     counted: dict[str, Any] = {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
