@@ -9,7 +9,7 @@ import torch
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from isthmus.backends.backend import Backend
-from isthmus.backends.load import DTYPES, PREFIX, load_backend
+from isthmus.backends.load import PREFIX, dtype_of, is_gguf, load_backend
 from isthmus.backends.native import NativeBackend
 from isthmus.checkpoints import resolve
 from isthmus.checkpoints.cache import written_whole
@@ -45,20 +45,19 @@ class Subject:
 def load_subject(name: str, *, device: str | None = None, dtype: str | None = None) -> Subject:
     """A composed model (answers, language, encoder), a causal language model (language), or an embedder.
 
-    `transformers:NAME` answers only. dtype None: as `load_backend`; a language model alone in what is fast on the
-    device. Raises MissingPart and CorruptPart as `resolve`, InputError for a model that is none of these.
+    `transformers:NAME` and GGUF files answer only. dtype None: as `load_backend`; a language model alone in what is
+    fast on the device. Raises MissingPart and CorruptPart as `resolve`, InputError for a model that is none of these.
     """
-    foreign = name.startswith(PREFIX)
+    foreign = name.startswith(PREFIX) or is_gguf(name)
     config = {} if foreign else resolve(name).json("config.json") or {}
     kind = config.get("model_type")
     place = _place(device)
-    if dtype is not None and dtype not in DTYPES:
-        raise InputError(f"there is no dtype {dtype!r} to use", todo=f"dtypes are {', '.join(DTYPES)}")
+    number = None if dtype is None else dtype_of(dtype)
     if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        number = fast_dtype(place) if dtype is None else DTYPES[dtype]
-        return Subject(name, speaker=speaker_of(load_language_model(name, device=place, dtype=number)))
+        fast = fast_dtype(place) if number is None else number
+        return Subject(name, speaker=speaker_of(load_language_model(name, device=place, dtype=fast)))
     if kind in EMBEDDERS or "heads" in config or (kind is None and not foreign):
-        return Subject(name, embedder=load_embedder(name, device=place, dtype=DTYPES[dtype] if dtype else None))
+        return Subject(name, embedder=load_embedder(name, device=place, dtype=number))
     return subject_of(load_backend(name, device, dtype))
 
 
