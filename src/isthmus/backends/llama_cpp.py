@@ -5,10 +5,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from textwrap import shorten
 from threading import Event, get_ident
 from typing import Any
+from weakref import finalize
 
 import httpx
 
@@ -52,10 +54,13 @@ class LlamaCppBackend:
         context: int = 8192,
         threads: int | None = None,
         gpu: bool | None = None,
+        reuse: bool = True,
     ) -> None:
         """`default/smollm2` or a path. `mmproj`: the GGUF of the part that sees, for pictures. `context`: tokens of
         prompt and answer, at most as many as the model was trained with. threads None: one for each physical core that
         this process may use. gpu None: as many layers as there is room for, where there is a GPU and a build for it.
+        `reuse` False: every prompt is read from its beginning, so that an answer does not depend, by its rounding, on
+        what was asked before.
 
         Raises MissingPart without xllamacpp or the part, CorruptPart for a file that cannot be loaded, InputError for
         one of an unknown architecture and for settings that cannot be had."""
@@ -72,9 +77,10 @@ class LlamaCppBackend:
             threads=threads or physical_cores(),
             gpu=with_gpu if gpu is None else gpu,
         )
-        self.name = name_or_path
-        self._folder = TemporaryDirectory(prefix="isthmus-", ignore_cleanup_errors=True)  # of this user alone
-        socket = Path(self._folder.name) / "engine.sock"
+        self.name, self._reuse = name_or_path, reuse
+        folder = mkdtemp(prefix="isthmus-")  # which no other user may enter
+        finalize(self, rmtree, folder, ignore_errors=True)
+        socket = Path(folder) / "engine.sock"
         self.engine = start(settings, self.name, socket)
         """xllamacpp's Server; its handle_metrics counts what was read and made."""
         transport = httpx.HTTPTransport(uds=str(socket))
@@ -93,7 +99,7 @@ class LlamaCppBackend:
         pictures = sum(len(message.pictures) for message in messages)
         if pictures and not self._sees:
             raise InputError(f"{self.name} takes no pictures", todo="give its mmproj, or ask a vision-language model")
-        body = _body(request(self.name, messages, tools, options), options)
+        body = _body(request(self.name, messages, tools, options), options, self._reuse)
         answer = _Answer(options.stop)
         running = self._worker.submit(self._run, body, answer)
         running.add_done_callback(lambda _: answer.pieces.put(None))
@@ -102,6 +108,7 @@ class LlamaCppBackend:
             while (text := answer.pieces.get()) is not None:
                 yield Delta(text)
             running.result()
+            assert answer.reason is not None
             if answer.tool_calls:
                 yield Delta(tool_calls=answer.tool_calls)
             yield Delta(finish=Finish(answer.reason, answer.usage(pictures)))
@@ -118,8 +125,8 @@ class LlamaCppBackend:
         if answer.left:
             # llama.cpp was told and does not wait. This question it answers between two steps alone.
             self._http.get("/lora-adapters").raise_for_status()
-        if answer.error is not None:
-            raise _failure(self.name, answer.error)
+        elif answer.reason is None:
+            raise _failure(self.name, answer.error or {"message": "the answer ended without saying why"})
         answer.end()
 
 
@@ -132,7 +139,7 @@ class _Answer:
         self._calls: dict[int, dict[str, str]] = {}
         self.pieces: SimpleQueue[str | None] = SimpleQueue()
         """Text as it becomes certain, no piece empty; None: no more."""
-        self.reason: Reason = "length"
+        self.reason: Reason | None = None
         self.error: Mapping[str, Any] | None = None
         self.cancelled = Event()
         self.left = False
@@ -180,13 +187,14 @@ class _Answer:
             call[key] += piece.get("function", {}).get(key) or ""
 
 
-def _body(body: dict[str, Any], options: Options) -> dict[str, Any]:
+def _body(body: dict[str, Any], options: Options, reuse: bool) -> dict[str, Any]:
     """The request in llama.cpp's own words where the API has none: draws from the model's distribution as Options say,
     without the top-k, min-p and penalties that it would add."""
     body.pop("stop", None)  # which of several is completed first, we say
     body |= {
         "samplers": ["temperature", "top_p"],
         "max_tokens": min(options.max_tokens, 2**31 - 1),
+        "cache_prompt": reuse,
         "timings_per_token": True,
         "return_progress": True,  # so that a stream can be closed while its prompt is read
     }

@@ -166,8 +166,10 @@ def _refusal(name: str, code: int, said: str) -> IsthmusError:
 
 
 def _trial(settings: EngineSettings) -> None:
+    import resource
     import tempfile
 
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what it leaves behind where it ends is of no use to anybody
     with tempfile.TemporaryDirectory() as folder:
         xllamacpp = _xllamacpp()
         server = xllamacpp.Server(_params(xllamacpp, settings, Path(folder) / "engine.sock", verbosity=1))
