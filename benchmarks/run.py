@@ -10,6 +10,7 @@ import sys
 ALL = {
     "vision": "a ViT forward against transformers' (about 5 minutes)",
     "vlm": "LLaVA and BLIP-2 against transformers': first token, further ones, a training step (about 15 minutes)",
+    "llama_cpp": "the default language model by llama.cpp against transformers (about 5 minutes)",
     "training": "the loop over bare PyTorch, kept features against an encoder that runs (about 15 minutes)",
     "feature_cache": "writing, reading and sharing kept features (about 5 minutes)",
     "arranging": "padding and cost of a token, by how batches are arranged (about 3 minutes)",

@@ -1,7 +1,7 @@
 """A Backend by its name: one of our own models, with `transformers:` in front one of transformers', with `openai:` one
-at a server.
+at a server, with `llama.cpp:` a GGUF file.
 
-torch is imported for a model that is run here.
+torch is imported for a model that it runs.
 """
 
 from textwrap import shorten
@@ -15,23 +15,27 @@ if TYPE_CHECKING:
 
 PREFIX = "transformers:"
 SERVED = "openai:"
+LLAMA_CPP = "llama.cpp:"
 DTYPES = ("float32", "bfloat16", "float16")
 
 
 def load_backend(name: str, device: str | None = None, dtype: "str | torch.dtype | None" = None) -> Backend:
     """The model `name`: `default/vlm`, a Hugging Face id or a folder of a family that Isthmus builds itself;
     `transformers:NAME` for any other that transformers can load; `openai:MODEL@http://host:port/v1` for one at an
-    OpenAI-compatible server, `openai:MODEL` for one where OPENAI_BASE_URL points (unset: at OpenAI).
+    OpenAI-compatible server, `openai:MODEL` for one where OPENAI_BASE_URL points (unset: at OpenAI); `llama.cpp:NAME`
+    for a default part that is GGUF, and a path that ends in .gguf with or without that.
 
     device None: "cuda" where there is one, else "cpu". dtype None: as the weights are stored, and float32 for
     `transformers:`. Raises MissingPart and CorruptPart as `resolve`; InputError for another kind of model, and for a
-    device or dtype that cannot be had; of a served model, neither can be chosen.
+    device or dtype that cannot be had; of a served model neither can be chosen, of a GGUF file no dtype.
     """
     if name.startswith(SERVED):
         if not (device is None and dtype is None):
             todo = "leave out device and dtype"
             raise InputError(f"{name} runs where its server runs it", todo=todo)
         return _served(name.removeprefix(SERVED))
+    if is_gguf(name):
+        return _llama_cpp(name, device, dtype)
     import torch
 
     place, number = _device(device), None if dtype is None else dtype_of(dtype)
@@ -47,6 +51,11 @@ def load_backend(name: str, device: str | None = None, dtype: "str | torch.dtype
     except torch.OutOfMemoryError as error:
         todo = "use another device or a smaller dtype"
         raise InputError(f"{name} has no room on {place}", why=shorten(str(error), 300), todo=todo) from None
+
+
+def is_gguf(name: str) -> bool:
+    """Whether llama.cpp is to run it."""
+    return name.startswith(LLAMA_CPP) or name.endswith(".gguf")
 
 
 def dtype_of(dtype: "str | torch.dtype") -> "torch.dtype":
@@ -73,6 +82,16 @@ def _served(name: str) -> Backend:
         todo = "pip install 'isthmus[openai]'"
         raise MissingPart("a model at a server needs the package openai", todo=todo) from None
     return OpenAIBackend(model, url)
+
+
+def _llama_cpp(name: str, device: str | None, dtype: object) -> Backend:
+    from isthmus.backends.llama_cpp import LlamaCppBackend
+
+    if dtype is not None:
+        raise InputError(f"{name} has the numbers of its file", todo="leave out the dtype, or take another file")
+    if device not in (None, "cpu", "cuda"):
+        raise InputError(f"there is no device {device!r} to use", todo="give cpu or cuda, or leave it out")
+    return LlamaCppBackend(name.removeprefix(LLAMA_CPP), gpu=None if device is None else device == "cuda")
 
 
 def _device(device: str | None) -> "torch.device":

@@ -106,12 +106,9 @@ def sha256_of(path: Path) -> str:
 def remembered_sha256(path: Path) -> str:
     """`sha256_of`, read once for each state of a large file: hashing 1 GB takes a second of every start.
 
-    A state is the file's place, size and times; the change time cannot be set back by hand. Not for what must be
-    verified: the default parts are hashed each time.
+    Not for what must be verified: the default parts are hashed each time.
     """
-    real, state = path.resolve(), path.stat()
-    key = f"{real}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\0{state.st_ino}"
-    note = cache_folder() / "hashes" / hashlib.sha256(os.fsencode(key)).hexdigest()
+    note = cache_folder() / "hashes" / hashlib.sha256(os.fsencode(state_of(path))).hexdigest()
     try:
         known = note.read_text(encoding="ascii")
         if len(known) == 64:
@@ -122,6 +119,12 @@ def remembered_sha256(path: Path) -> str:
     with suppress(MissingPart), written_whole(note) as temporary:  # a cache that cannot be written only costs time
         temporary.write_text(digest, encoding="ascii")
     return digest
+
+
+def state_of(path: Path) -> str:
+    """A text that changes when the file does: its place, size and times; the change time cannot be set back by hand."""
+    state = path.stat()
+    return f"{path.resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\0{state.st_ino}"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,7 +29,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         help="A default/ name, a Hugging Face id or a folder; transformers:NAME for any other model of transformers; "
-        "openai:MODEL@http://host:port/v1 for one at a server.",
+        "openai:MODEL@http://host:port/v1 for one at a server; llama.cpp:default/smollm2 or FILE.gguf for llama.cpp.",
     ),
 ]
 DeviceOption = Annotated[
@@ -59,9 +59,10 @@ def load_model(name: str, device: str | None, dtype: str | None) -> "Answerer":
     """The model, with a word on a terminal's stderr while it loads. Raises as `isthmus.load`."""
     remark(f"loading {name}")
     from isthmus import load
+    from isthmus.backends.load import is_gguf
     from isthmus.progress import no_foreign_bars
 
-    with no_foreign_bars():
+    with nullcontext() if is_gguf(name) else no_foreign_bars():  # which imports transformers
         return load(name, device=device, dtype=dtype)
 
 

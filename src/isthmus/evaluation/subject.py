@@ -9,7 +9,7 @@ import torch
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from isthmus.backends.backend import Backend
-from isthmus.backends.load import PREFIX, SERVED, dtype_of, load_backend
+from isthmus.backends.load import PREFIX, SERVED, dtype_of, is_gguf, load_backend
 from isthmus.backends.native import NativeBackend
 from isthmus.checkpoints import resolve
 from isthmus.checkpoints.cache import written_whole
@@ -45,11 +45,11 @@ class Subject:
 def load_subject(name: str, *, device: str | None = None, dtype: str | None = None) -> Subject:
     """A composed model (answers, language, encoder), a causal language model (language), or an embedder.
 
-    `transformers:NAME` and `openai:MODEL@URL` answer only. dtype None: as `load_backend`; a language model alone in
-    what is fast on the device. Raises MissingPart and CorruptPart as `resolve`, InputError for a model that is none of
-    these.
+    `transformers:NAME`, `openai:MODEL@URL` and GGUF files answer only. dtype None: as `load_backend`; a language model
+    alone in what is fast on the device. Raises MissingPart and CorruptPart as `resolve`, InputError for a model that is
+    none of these.
     """
-    foreign = name.startswith((PREFIX, SERVED))
+    foreign = name.startswith((PREFIX, SERVED)) or is_gguf(name)
     config = {} if foreign else resolve(name).json("config.json") or {}
     kind = config.get("model_type")
     place = _place(device)
