@@ -65,7 +65,7 @@ def equal_work(ours: LlamaCppBackend, theirs: TransformersBackend, dialogues: in
         prompt = prompt_ids(ours, said)
         assert prompt == theirs._prompt(said)["input_ids"][0].tolist()
         inputs = torch.tensor([prompt])
-        answer = theirs._model.generate(
+        answer = theirs.model.generate(
             inputs, attention_mask=torch.ones_like(inputs), max_new_tokens=TOKENS, do_sample=False
         )[0, len(prompt) :].tolist()
         same = [next_token(ours, prompt + answer[:i]) == token for i, token in enumerate(answer)]
