@@ -126,16 +126,16 @@ def test_ctrl_c_ends_it_with_what_was_said(model: str, photo: Path) -> None:
 
 
 def test_ctrl_c_leaves_whole_json(run: Run, model: str, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from isthmus.backends.native import NativeBackend
+    from isthmus.backends.together import Together
 
-    steps = iter([0] * 5)
+    steps, read_on = iter([0] * 5), Together._step
 
-    def step(_, pieces):  # type: ignore[no-untyped-def]
+    def step(self: Together) -> None:
         if next(steps, None) is None:
             raise KeyboardInterrupt
-        return next(pieces, None)
+        read_on(self)
 
-    monkeypatch.setattr(NativeBackend, "_next", step)
+    monkeypatch.setattr(Together, "_step", step)
     code, out, _ = run("ask", photo, QUESTION, "--model", model, "--json")
     found = json.loads(out)
     assert (code, found["finish"], found["usage"]) == (130, "cancelled", None)

@@ -156,7 +156,7 @@ def _note(settings: EngineSettings) -> Path:
 def _refusal(name: str, code: int, said: str) -> IsthmusError:
     """In our words, with the first that llama.cpp said: what follows is only who passed it on."""
     if code == -signal.SIGILL:
-        why, todo = "it was built for AVX2", f"build it for this one: pip install --no-binary {PACKAGE} {PACKAGE}"
+        why, todo = "it was built for AVX2", f"build {PACKAGE} from its source on this machine"
         return MissingPart("llama.cpp cannot run on this processor", why=why, todo=todo)
     found = re.search(r" E \S+: +(?:error loading model: )?(.+)|(GGML_ASSERT.+|terminate called.+|\w+Error: .+)", said)
     why = shorten((found[1] or found[2]) if found else f"it ended with {code}", 300)
