@@ -96,6 +96,7 @@ class Held:
     opened: int = 0
     closed: int = 0
     asked: list[Sequence[Message]] = field(default_factory=list)
+    options: list[Options] = field(default_factory=list)
     most_open: int = 0
     given: Counter[str | None] = field(default_factory=Counter)
     """Permits by question; of None, those that every question has."""
@@ -106,6 +107,7 @@ class Held:
         question = messages[-1].text
         self._count(opened=1)
         self.asked.append(messages)
+        self.options.append(options)
         try:
             if tools:
                 call = ToolCall("call_1", tools[0].name, '{"city": "Ulm"}')
@@ -116,7 +118,9 @@ class Held:
             for _ in range(options.max_tokens):
                 with part("prefill"):
                     self.until(lambda held: held.said[question] < held.given[question] + held.given[None])
-                self.said[question] += 1
+                with self.changed:
+                    self.said[question] += 1
+                    self.changed.notify_all()
                 yield Delta("a")
             yield Delta(finish=Finish("length", Usage(1, 0, options.max_tokens)))
         finally:

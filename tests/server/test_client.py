@@ -144,6 +144,23 @@ def test_tools_are_not_offered_where_none_is_to_be_called(held: tuple[Served, He
     assert answer.choices[0].message.tool_calls is None
 
 
+def test_a_format_is_the_backend_s_to_keep(held: tuple[Served, Held]) -> None:
+    here, backend = held
+    backend.permit(3)
+    schema = {"type": "object", "properties": {"colour": {"type": "string"}}}
+    for number, wanted in enumerate(
+        (
+            {"type": "json_object"},
+            {"type": "json_schema", "json_schema": {"name": "c", "strict": True, "schema": schema}},
+        )
+    ):
+        messages = [{"role": "user", "content": f"question {number}"}]
+        here.client().chat.completions.create(  # type: ignore[call-overload]
+            model=NAME, messages=messages, response_format=wanted, max_tokens=1
+        )
+    assert [options.json for options in backend.options] == [True, schema]
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "change"),
     [
