@@ -10,6 +10,7 @@ import sys
 ALL = {
     "vision": "a ViT forward against transformers' (about 5 minutes)",
     "vlm": "LLaVA and BLIP-2 against transformers': first token, further ones, a training step (about 15 minutes)",
+    "together": "eight answers made together against one at a time (about 3 minutes)",
     "llama_cpp": "the default language model by llama.cpp against transformers (about 5 minutes)",
     "training": "the loop over bare PyTorch, kept features against an encoder that runs (about 15 minutes)",
     "feature_cache": "writing, reading and sharing kept features (about 5 minutes)",
@@ -19,7 +20,7 @@ ALL = {
     "exact_scan": "an exact query against reading the bytes (about 1 minute)",
     "index_memory": "peak memory against the number of photos (about 2 minutes)",
     "hostile_folder": "10,000 hostile files (about 5 minutes)",
-    "kill_index": "kill -9 at 50 random moments (about 5 minutes)",
+    "kills": "kill -9 at 200 random moments (about 5 minutes)",
     "serve_overhead": "the server's time to the first text against the backend's own (about 2 minutes)",
     "serve_load": "200 clients before one server for a minute (about 2 minutes)",
     "embedder": "the default embedder on unseen concepts: needs OPENMOJI (about 40 minutes, 5 from the cache)",

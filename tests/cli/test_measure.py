@@ -79,3 +79,13 @@ def test_a_transformers_model_and_text_alone(folder: str, tmp_path: Path) -> Non
 def test_bad_input_is_refused_before_a_model_is_loaded(arguments: list[str], said: str) -> None:
     with pytest.raises(InputError, match=said):
         run("no/such-model", *arguments)
+
+
+def test_a_change_is_predicted_and_measured_where_it_can_be(folder: str) -> None:
+    found = json.loads(run(folder, *FEW, "--json", "--what-if", "text=120 cache=prefix"))["what_if"]
+    assert 0 < found["predicted"] < 2
+    assert not {"encoder"} & {line["part"] for line in found["after"]["lines"]}
+    assert found["after"]["prompt_tokens"] > 100
+    text = run(folder, *FEW, "--what-if", "tokens=4")
+    assert "not measured" in text and "is predicted" in text
+    assert " ms, then " in run(folder, *FEW, "--what-if", "dtype=bf16")

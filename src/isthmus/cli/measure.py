@@ -12,8 +12,10 @@ from isthmus.errors import InputError
 
 if TYPE_CHECKING:
     from isthmus.backends.backend import Backend
+    from isthmus.latency.floors import Here
     from isthmus.latency.ledger import Ledger
     from isthmus.latency.ledger_text import Setting
+    from isthmus.latency.rounds import Together
 
 CACHES = ("off", "hit")
 
@@ -29,6 +31,16 @@ CacheOption = Annotated[
 ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="Of torch. Default: torch's own choice.")]
 
 
+WhatIfOption = Annotated[
+    str,
+    typer.Option(
+        "--what-if",
+        metavar="WORDS",
+        help="text=200, picture=1024x1024, dtype=bf16, cache=prefix: measured too; others (tokens, sdpa …): predicted.",
+    ),
+]
+
+
 def measure(
     model: Annotated[str, typer.Argument(help="As for `isthmus ask --model`.")] = answering.DEFAULT_MODEL,
     picture: PictureOption = "512x512",
@@ -37,6 +49,7 @@ def measure(
     rounds: RoundsOption = 15,
     cache: CacheOption = "off",
     batch: Annotated[int, typer.Option("--batch", min=1, help="Also so many questions at once.")] = 1,
+    what_if: WhatIfOption = "",
     threads: ThreadsOption = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also as a page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False,
@@ -49,7 +62,7 @@ def measure(
     """
     if cache not in CACHES:
         raise InputError(f"there is no cache mode {cache!r}", todo=f"modes are {', '.join(CACHES)}")
-    from isthmus.latency.shots import Shots, size_of, text_of
+    from isthmus.latency.shots import size_of
 
     shown = None if picture == "none" else Path(picture) if Path(picture).is_file() else size_of(picture)
     if isinstance(shown, Path):
@@ -57,32 +70,72 @@ def measure(
     if html is not None and not html.absolute().parent.is_dir():
         raise InputError(f"{html} cannot be written", why="its folder is not there")
     backend = answering.load_model(model, device, dtype).backend
-    from isthmus.latency.ledger import ledger
+    from isthmus.latency.ledger_text import again_text, as_page, as_text, together_text
     from isthmus.latency.ledger_text import as_json as in_json
-    from isthmus.latency.ledger_text import as_page, as_text, together_text
-    from isthmus.latency.rounds import ask_together
-    from isthmus.latency.rounds import measure as timed
-    from isthmus.latency.subjects import subject_of, tokenizer_of
-    from isthmus.progress import progress
 
     if threads is not None:
         import torch
 
         torch.set_num_threads(threads)
-    shots = Shots(shown, text_of(tokenizer_of(backend)), text_tokens, same_picture=cache == "hit")
-    with subject_of(backend) as subject, progress("latency", rounds + 2, "rounds") as bar:
-        found = ledger(timed(subject, shots, tokens=tokens, rounds=rounds, remember=cache == "hit", progress=bar))
-        together = ask_together(subject, [shots(-1 - at) for at in range(batch)], tokens) if batch > 1 else None
+    kept = cache == "hit"
+    found = _ledger(backend, shown, text_tokens, tokens, rounds, kept=kept)
+    together = _together(backend, shown, text_tokens, tokens, batch, kept=kept) if batch > 1 else None
+    here = _here(model, backend, shown, found, kept=kept)
+    again, after = None, None
+    if what_if:
+        if here is None:
+            raise InputError(f"nothing is predicted for {model}", why="its arithmetic is not known")
+        again = here.what_if(what_if)
+        if again.runnable and text_tokens + again.more > 0:
+            other = (
+                backend
+                if again.dtype == _dtype_name(backend)
+                else answering.load_model(model, device, again.dtype).backend
+            )
+            size = shown if again.size == here.request.picture else again.size
+            after = _ledger(other, size, text_tokens + again.more, tokens, rounds, kept=again.kept)
     asked = f"{'no' if shown is None else picture} picture, {text_tokens} text tokens"
-    setting = _setting(model, asked, cache, _floors(model, backend, shown, found, kept=cache == "hit"))
+    setting = _setting(model, asked, cache, {} if here is None else here.floors())
     if html is not None:
         html.write_text(as_page(found, setting), encoding="utf-8")
     if as_json:
-        answering.write(json.dumps(in_json(found, setting) | {"together": together and asdict(together)}) + "\n")
+        told = in_json(found, setting) | {"together": together and asdict(together)}
+        if again is not None:
+            told["what_if"] = {"words": what_if, "predicted": again.predicted, "after": after and asdict(after)}
+        answering.write(json.dumps(told) + "\n")
     else:
-        answering.write(as_text(found, setting) + "\n" + ("" if together is None else together_text(together) + "\n"))
+        lines = [as_text(found, setting)]
+        lines += [] if together is None else [together_text(together)]
+        lines += [] if again is None else [again_text(what_if, again.predicted, found, after)]
+        answering.write("\n".join(lines) + "\n")
     if "no" in (found.verdict("wall"), found.verdict("cpu")):
         raise typer.Exit(1)
+
+
+def _ledger(
+    backend: "Backend", shown: "Path | tuple[int, int] | None", text: int, tokens: int, rounds: int, *, kept: bool
+) -> "Ledger":
+    from isthmus.latency.ledger import ledger
+    from isthmus.latency.rounds import measure as timed
+    from isthmus.latency.shots import Shots, text_of
+    from isthmus.latency.subjects import subject_of, tokenizer_of
+    from isthmus.progress import progress
+
+    shots = Shots(shown, text_of(tokenizer_of(backend)), text, same_picture=kept)
+    with subject_of(backend) as subject, progress("latency", rounds + 2, "rounds") as bar:
+        return ledger(timed(subject, shots, tokens=tokens, rounds=rounds, remember=kept, progress=bar))
+
+
+def _together(
+    backend: "Backend", shown: "Path | tuple[int, int] | None", text: int, tokens: int, count: int, *, kept: bool
+) -> "Together":
+    from isthmus.latency.rounds import ask_together
+    from isthmus.latency.shots import Shots, text_of
+    from isthmus.latency.subjects import subject_of, tokenizer_of
+
+    shots = Shots(shown, text_of(tokenizer_of(backend)), text, same_picture=kept)
+    with subject_of(backend) as subject:
+        return ask_together(subject, [shots(-1 - at) for at in range(count)], tokens)
 
 
 def _setting(model: str, asked: str, cache: str, floors: dict[str, float]) -> "Setting":
@@ -98,18 +151,24 @@ def _setting(model: str, asked: str, cache: str, floors: dict[str, float]) -> "S
     return Setting(model, asked, where, cache, floors)
 
 
-def _floors(
+def _here(
     name: str, backend: "Backend", shown: "Path | tuple[int, int] | None", found: "Ledger", *, kept: bool
-) -> dict[str, float]:
+) -> "Here | None":
     """None where the model runs elsewhere, or its arithmetic is not known, which is said."""
-    from isthmus.latency.floors import floors, picture_size
+    from isthmus.latency.floors import here, picture_size
     from isthmus.latency.subjects import dtype_of
 
     dtype = dtype_of(backend)
     if dtype is None:
-        return {}
+        return None
     try:
-        return floors(name, dtype, picture_size(shown), found, kept=kept)
+        return here(name, dtype, picture_size(shown), found, kept=kept)
     except InputError as error:
         answering.remark(f"without floors: {error}")
-        return {}
+        return None
+
+
+def _dtype_name(backend: "Backend") -> str:
+    from isthmus.latency.subjects import dtype_of
+
+    return str(dtype_of(backend)).removeprefix("torch.")

@@ -77,6 +77,18 @@ def together_text(found: Together) -> str:
     return f"{len(first)} at once: first text after {_ms(first[0])} to {_ms(first[-1])} ms{speed}"
 
 
+def again_text(words: str, predicted: float, before: Ledger, after: Ledger | None) -> str:
+    """`predicted`: time after over time before. `after` None: it cannot be measured here."""
+    lines = [f"what if {words}: {predicted:.2f} of the time is predicted"]
+    if after is None:
+        lines.append("not measured: it is no other question, dtype or cache of this model on this machine")
+    else:
+        one, other = before.total, after.total
+        ratio = other.median / one.median
+        lines.append(f"measured {_ms(one.median)} ms, then {_ms(other.median)} ms {_interval(other)}: {ratio:.2f}")
+    return "\n".join(lines)
+
+
 def as_json(found: Ledger, setting: Setting) -> dict[str, Any]:
     """Seconds."""
     verdicts = {clock: found.verdict(clock) for clock in CLOCKS}
