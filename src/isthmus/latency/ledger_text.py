@@ -57,7 +57,7 @@ def as_text(found: Ledger, setting: Setting) -> str:
         read += f", {found.picture_tokens} of them the picture's"
     lines = [
         f"{setting.model}: {setting.asked}; {read}; cache: {setting.cache}",
-        f"{where['processor']}, {where['cores']} cores, {where['torch_threads']} threads, load {where['load']}, "
+        f"{where['processor']}, {where['cores']} cores, torch threads {where['torch_threads']}, load {where['load']}, "
         f"torch {where['torch']}, transformers {where['transformers']}, {found.rounds} rounds",
         "",
         *_columns(rows),
