@@ -189,3 +189,16 @@ def test_a_reader_that_has_had_enough_is_no_error() -> None:
     process.stdout.close()
     assert (process.wait(60), process.stderr.read()) == (0, b"")
     process.stderr.close()
+
+
+@pytest.mark.parametrize("name", ["openai:a-model@http://127.0.0.1:9/v1", "a/file.gguf", "llama.cpp:default/nothing"])
+def test_a_model_that_torch_does_not_run_imports_no_transformers(name: str, photo: Path) -> None:
+    code = (
+        f"import sys; sys.argv = ['isthmus', 'ask', {str(photo)!r}, 'what is it?', '--model', {name!r}]\n"
+        "from isthmus.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code == 2\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr

@@ -53,6 +53,11 @@ def load_backend(name: str, device: str | None = None, dtype: "str | torch.dtype
         raise InputError(f"{name} has no room on {place}", why=shorten(str(error), 300), todo=todo) from None
 
 
+def needs_torch(name: str) -> bool:
+    """Whether the model of that name is run by torch here."""
+    return not (name.startswith(SERVED) or is_gguf(name))
+
+
 def is_gguf(name: str) -> bool:
     """Whether llama.cpp is to run it."""
     return name.startswith(LLAMA_CPP) or name.endswith(".gguf")

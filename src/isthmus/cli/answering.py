@@ -59,10 +59,10 @@ def load_model(name: str, device: str | None, dtype: str | None) -> "Answerer":
     """The model, with a word on a terminal's stderr while it loads. Raises as `isthmus.load`."""
     remark(f"loading {name}")
     from isthmus import load
-    from isthmus.backends.load import is_gguf
+    from isthmus.backends.load import needs_torch
     from isthmus.progress import no_foreign_bars
 
-    with nullcontext() if is_gguf(name) else no_foreign_bars():  # which imports transformers
+    with no_foreign_bars() if needs_torch(name) else nullcontext():  # bars of transformers, which it imports
         return load(name, device=device, dtype=dtype)
 
 

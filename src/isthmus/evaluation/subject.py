@@ -9,7 +9,7 @@ import torch
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from isthmus.backends.backend import Backend
-from isthmus.backends.load import PREFIX, SERVED, dtype_of, is_gguf, load_backend
+from isthmus.backends.load import PREFIX, dtype_of, load_backend, needs_torch
 from isthmus.backends.native import NativeBackend
 from isthmus.checkpoints import resolve
 from isthmus.checkpoints.cache import written_whole
@@ -49,7 +49,7 @@ def load_subject(name: str, *, device: str | None = None, dtype: str | None = No
     alone in what is fast on the device. Raises MissingPart and CorruptPart as `resolve`, InputError for a model that is
     none of these.
     """
-    foreign = name.startswith((PREFIX, SERVED)) or is_gguf(name)
+    foreign = name.startswith(PREFIX) or not needs_torch(name)
     config = {} if foreign else resolve(name).json("config.json") or {}
     kind = config.get("model_type")
     place = _place(device)
