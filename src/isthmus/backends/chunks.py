@@ -40,7 +40,7 @@ class Chunks:
         """Chunks."""
         self._server, self._pictures = server, pictures
         self._stops = StopStrings(stop)
-        self._calls = _Calls()
+        self._calls = Calls()
         self._reason: str | None = None
         self._usage = Usage(None, None if pictures else 0, None)
 
@@ -132,7 +132,7 @@ class Chunks:
         return IsthmusError(f"{self._server} sent what cannot be read", why=shorten(shape, 200))
 
 
-class _Calls:
+class Calls:
     """Tool calls from their fragments.
 
     The API numbers the calls and gives id and name with the first fragment of each. Servers also leave the number out,

@@ -26,6 +26,7 @@ from isthmus.backends.backend import (
     check_abilities,
     check_messages,
 )
+from isthmus.backends.chunks import Calls
 from isthmus.backends.llama_cpp_engine import EngineSettings, find_gguf, has_gpu, physical_cores, start
 from isthmus.backends.wire import request
 from isthmus.errors import InputError, IsthmusError
@@ -136,7 +137,7 @@ class _Answer:
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = StopStrings(stops)
         self._timings: Mapping[str, Any] = {}
-        self._calls: dict[int, dict[str, str]] = {}
+        self._calls = Calls()
         self.pieces: SimpleQueue[str | None] = SimpleQueue()
         """Text as it becomes certain, no piece empty; None: no more."""
         self.reason: Reason | None = None
@@ -155,7 +156,7 @@ class _Answer:
             delta = choice["delta"]
             self._add(self._stops.add(delta.get("content") or ""))
             for piece in delta.get("tool_calls") or ():
-                self._add_call(piece)
+                self._calls.add(piece)
             self.reason = REASONS.get(choice["finish_reason"], self.reason)
         if self._stops.found:
             self.reason = "stop"
@@ -169,7 +170,7 @@ class _Answer:
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """None where the length cut them: the last may not be whole."""
-        return tuple(ToolCall(**self._calls[at]) for at in sorted(self._calls)) if self.reason == "tool_calls" else ()
+        return self._calls.whole() if self.reason == "tool_calls" else ()
 
     def usage(self, pictures: int) -> Usage:
         """llama.cpp counts the tokens of pictures among the prompt's and not by themselves."""
@@ -179,12 +180,6 @@ class _Answer:
     def _add(self, text: str) -> None:
         if text:
             self.pieces.put(text)
-
-    def _add_call(self, piece: Mapping[str, Any]) -> None:
-        call = self._calls.setdefault(piece["index"], {"id": "", "name": "", "arguments": ""})
-        call["id"] += piece.get("id") or ""
-        for key in ("name", "arguments"):
-            call[key] += piece.get("function", {}).get(key) or ""
 
 
 def _body(body: dict[str, Any], options: Options, reuse: bool) -> dict[str, Any]:
