@@ -88,4 +88,4 @@ def test_a_change_is_predicted_and_measured_where_it_can_be(folder: str) -> None
     assert found["after"]["prompt_tokens"] > 100
     text = run(folder, *FEW, "--what-if", "tokens=4")
     assert "not measured" in text and "is predicted" in text
-    assert " ms, then " in run(folder, *FEW, "--what-if", "dtype=bf16")
+    assert " ms, then " in run(folder, *FEW, "--what-if", "picture=56x40")
