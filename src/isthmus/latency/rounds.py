@@ -109,15 +109,20 @@ def measure(
             subject.forget()
         return ask_once(subject, shot(next(number)), tokens, watch)
 
-    cold = once(None)
-    kept: list[Round] = []
-    for at in range(warm + rounds):
-        order = [0, 1, 2]
-        draw.shuffle(order)
-        runs = {which: once(Watch(subject.device) if which == 0 else None) for which in order}
-        if at >= warm:
-            kept.append(Round(runs[0], (runs[1], runs[2])))
-        progress.advance()
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked through before each answer
+    try:
+        cold = once(None)
+        kept: list[Round] = []
+        for at in range(warm + rounds):
+            order = [0, 1, 2]
+            draw.shuffle(order)
+            runs = {which: once(Watch(subject.device) if which == 0 else None) for which in order}
+            if at >= warm:
+                kept.append(Round(runs[0], (runs[1], runs[2])))
+            progress.advance()
+    finally:
+        gc.unfreeze()
     return Rounds(cold, tuple(kept))
 
 
