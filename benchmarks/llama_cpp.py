@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import torch
 import transformers
 from benchmarks.machine import show
-from benchmarks.vlm import Figure, Spent, in_turns, interval
+from benchmarks.vlm import Figure, Spent, compared, in_turns
 
 from isthmus.backends.backend import Backend, Options
 from isthmus.backends.llama_cpp import LlamaCppBackend
@@ -123,7 +123,6 @@ def next_token(backend: LlamaCppBackend, ids: list[int]) -> int:
 
 
 def row(threads: int, what: str, figure: Figure) -> dict[str, object]:
-    cpu, wall = figure.ratios("cpu"), figure.ratios("wall")
     return {
         "threads": threads,
         "what": what,
@@ -131,10 +130,7 @@ def row(threads: int, what: str, figure: Figure) -> dict[str, object]:
         "CPU ms": 1e3 * statistics.median(each.cpu for each in figure.ours),
         "transformers ms": 1e3 * statistics.median(each.wall for each in figure.theirs),
         "its CPU ms": 1e3 * statistics.median(each.cpu for each in figure.theirs),
-        "CPU ratio": round(statistics.median(cpu), 3),
-        "CPU 95 %": "[{:.2f}, {:.2f}]".format(*interval(cpu)),
-        "wall ratio": round(statistics.median(wall), 3),
-        "wall 95 %": "[{:.2f}, {:.2f}]".format(*interval(wall)),
+        **compared(figure),
     }
 
 

@@ -26,6 +26,7 @@ from tests.backends.tiny_native import save_native_llava
 
 from isthmus.backends.backend import Backend, Options
 from isthmus.backends.load import load_backend
+from isthmus.latency.ledger import median
 from isthmus.messages import data_uri, parse
 
 WARM = 10
@@ -69,16 +70,13 @@ def measure(what: str, backend: Backend, host: str, port: int, pairs: int, pictu
             direct.append(1000 * times["direct"])
             served.append(1000 * times["served"])
     server_used = processor_time(host, port) - server_used
-    differences = np.asarray(served) - np.asarray(direct)
-    random = np.random.default_rng(0)
-    medians = np.median(random.choice(differences, (2000, len(differences))), axis=1)
-    low, high = np.quantile(medians, (0.025, 0.975))
+    difference = median([through - called for through, called in zip(served, direct, strict=True)])
     return {
         "asked with": what,
         "direct p50": float(np.median(direct)),
         "served p50": float(np.median(served)),
-        "difference p50": float(np.median(differences)),
-        "95 %": f"{low:.2f} to {high:.2f}",
+        "difference p50": difference.median,
+        "95 %": f"{difference.low:.2f} to {difference.high:.2f}",
         "direct CPU": 1000 * used / pairs,
         "served CPU": 1000 * server_used / pairs,
     }

@@ -436,14 +436,21 @@ def row(model: str, what: str, figure: Figure) -> dict[str, object]:
         "what": what,
         "ours ms": 1e3 * statistics.median(each.wall for each in figure.ours),
         "theirs ms": 1e3 * statistics.median(each.wall for each in figure.theirs),
-        "CPU ratio": round(statistics.median(cpu), 3),
-        "CPU 95 %": "[{:.2f}, {:.2f}]".format(*interval(cpu)),
-        "wall ratio": round(statistics.median(wall), 3),
-        "wall 95 %": "[{:.2f}, {:.2f}]".format(*interval(wall)),
+        **compared(figure),
         "goal": round(GOALS[what], 2),
         "by CPU": verdict(cpu, GOALS[what]),
         "by wall": verdict(wall, GOALS[what]),
     }
+
+
+def compared(figure: Figure) -> dict[str, object]:
+    """Medians of the pairs' ratios by both clocks, each with its interval."""
+    told: dict[str, object] = {}
+    for name in ("CPU", "wall"):
+        ratios = figure.ratios(name.lower())
+        told[f"{name} ratio"] = round(statistics.median(ratios), 3)
+        told[f"{name} 95 %"] = "[{:.2f}, {:.2f}]".format(*interval(ratios))
+    return told
 
 
 def verdict(ratios: Sequence[float], goal: float) -> str:

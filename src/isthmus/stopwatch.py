@@ -9,14 +9,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 Part: TypeAlias = Literal[
     "queue", "decode", "preprocess", "send", "wait", "encoder", "connector", "prompt", "splice", "prefill", "sample"
 ]
-PARTS: tuple[Part, ...] = (
-    "queue", "decode", "preprocess", "send", "wait", "encoder", "connector", "prompt", "splice", "prefill", "sample",
-)  # fmt: skip
+PARTS: tuple[Part, ...] = get_args(Part)
 """In the order in which an answer begins: waiting for others; files to pixels, and their content keys; pixels through
 the Fit, or into a request; of a server, until it answers at all, and from there to its first text; the encoder; the
 connector; template and tokens; embeddings put together, cache looked up; the language model over the prompt; choosing

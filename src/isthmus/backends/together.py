@@ -116,8 +116,7 @@ class Together:
                 raise
             with self._turn:
                 self._turn.notify_all()
-        going_on = [row for row in self._rows if row is not newcomer]
-        if going_on:
+        if any(row is not newcomer for row in self._rows):
             self._read_on()
 
     def _let_in(self, row: Row) -> None:
