@@ -16,7 +16,11 @@ logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 def load(
-    name: str = "default/vlm", *, device: str | None = None, dtype: "str | torch.dtype | None" = None
+    name: str = "default/vlm",
+    *,
+    device: str | None = None,
+    dtype: "str | torch.dtype | None" = None,
+    remembered: int | None = None,
 ) -> "Answerer":
     """The model `name`, ready to be asked: `isthmus.load().ask("photo.jpg", "what is this?")`.
 
@@ -26,4 +30,4 @@ def load(
     from isthmus.backends.answerer import Answerer
     from isthmus.backends.load import load_backend
 
-    return Answerer(load_backend(name, device, dtype))
+    return Answerer(load_backend(name, device, dtype, remembered=remembered))

@@ -15,6 +15,8 @@ from transformers import AutoConfig
 
 from isthmus.backends import processor
 from isthmus.backends.backend import Options, complete
+from isthmus.backends.load import load_backend
+from isthmus.backends.native import NativeBackend
 from isthmus.backends.processor import UNDECLARED, load_processor
 from isthmus.backends.transformers import TransformersBackend
 from isthmus.checkpoints import resolve
@@ -22,6 +24,7 @@ from isthmus.errors import CorruptPart, InputError, IsthmusError, MissingPart
 from isthmus.messages import user
 from tests.backends.conformance import picture
 from tests.backends.test_prompt import copied
+from tests.backends.tiny_native import save_native_llava
 from tests.checkpoints.hub import serve
 
 Folders = Callable[[str], str]
@@ -168,3 +171,16 @@ def refused(name: str, expected: type[IsthmusError]) -> str:
     assert len(str(raised.value).splitlines()) == 1
     assert len(str(raised.value)) < 600
     return str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["openai:gpt@http://127.0.0.1:1/v1", "llama.cpp:none.gguf", "transformers:none"])
+def test_what_is_remembered_cannot_be_chosen_of_models_that_are_not_ours(name: str) -> None:
+    with pytest.raises(InputError, match="cannot be told what to remember"):
+        load_backend(name, remembered=0)
+
+
+def test_what_is_remembered_is_chosen_in_bytes(tmp_path: Path) -> None:
+    backend = load_backend(save_native_llava(tmp_path), remembered=0)
+    assert isinstance(backend, NativeBackend)
+    complete(backend, [user(picture(1), "what is it?")], Options(max_tokens=3))
+    assert backend.remembers == 0

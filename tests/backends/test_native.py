@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
+from types import FunctionType, ModuleType
 
 import pytest
 import torch
 from PIL import Image
 from transformers import Cache
 
+from isthmus.backends import idle
 from isthmus.backends.backend import Options, Reply, Tool, complete
 from isthmus.backends.native import NativeBackend
 from isthmus.backends.together import Row
@@ -71,6 +73,24 @@ def caches() -> int:
     """How many KV caches this process holds."""
     gc.collect()
     return sum(issubclass(type(each), Cache) for each in gc.get_objects())
+
+
+def held(backend: NativeBackend) -> int:
+    """Bytes of all tensors that are reached from what it remembers, its model left out."""
+    found: dict[int, int] = {}
+    waiting: list[object] = [backend._idle._held, backend._idle._openings]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen or isinstance(each, torch.nn.Module | type | ModuleType | FunctionType):
+            continue
+        seen.add(id(each))
+        if isinstance(each, torch.Tensor):
+            storage = each.untyped_storage()
+            found[storage.data_ptr()] = storage.nbytes()
+        else:
+            waiting += gc.get_referents(each)
+    return sum(found.values())
 
 
 def test_the_reply_is_the_models_answer(folder: str, backend: NativeBackend) -> None:
@@ -157,14 +177,35 @@ def test_dialogues_that_share_the_systems_words_alone_do_not_take_each_others(
     assert steps[0] < reply.usage.prompt_tokens / 2
 
 
-def test_no_more_than_so_many_are_kept(backend: NativeBackend) -> None:
-    few = NativeBackend(backend.model, idle=1)
+def test_no_more_bytes_are_kept_than_were_allowed_and_those_used_last_stay(folder: str, backend: NativeBackend) -> None:
+    complete(backend, [user(A, "a?")], FEW)
+    most = 5 * backend.remembers // 2
+    few = NativeBackend(backend.model, remembered=most)
+    for at in range(5):
+        complete(few, [user(models.picture(at), "what is it?")], FEW)
+        assert held(few) == few.remembers <= most
+    assert 1 <= len(few._idle) <= 2
+    seen = Steps(few.model)
+    reply = complete(few, [user(models.picture(4), "what is it?")], FEW)
+    seen.hook.remove()
+    assert seen.lengths[0] == 1  # read already, but for the position that gives the answer's first logits
+    assert reply == fresh(folder, [user(models.picture(4), "what is it?")])
+
+
+def test_no_more_conversations_are_kept_than_can_be_compared(
+    backend: NativeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idle, "MOST", 2)
     for question in "abcd":
-        complete(few, [user(question)], FEW)
-    assert len(few._pool._idle) == 1
-    none = NativeBackend(backend.model, idle=0)
-    complete(none, [user("a")], FEW)
-    assert none._pool._idle == []
+        complete(backend, [user(question)], FEW)
+    assert len(backend._idle) == 2
+
+
+def test_nothing_at_all_is_kept_where_no_bytes_are_allowed(backend: NativeBackend) -> None:
+    none = NativeBackend(backend.model, remembered=0)
+    for question in "abc":
+        complete(none, [user(A, question)], FEW)
+    assert len(none._idle) == none.remembers == held(none) == 0
 
 
 def test_streams_read_in_turn_are_each_what_they_are_alone(folder: str, backend: NativeBackend) -> None:
@@ -185,7 +226,7 @@ def test_a_stream_that_was_broken_off_spoils_nothing_and_is_read_on(
     said = next(stream).text
     del stream
     gc.collect()
-    assert len(backend._pool._idle) == 1
+    assert len(backend._idle) == 1
     told = [user(A, "what is it?"), assistant(said), user("go on")]
     steps.clear()
     reply = complete(backend, told, FEW)
@@ -224,7 +265,7 @@ def test_what_torch_raises_is_one_line_and_what_was_kept_is_let_go(
     assert isinstance(raised.value.__cause__, kind) == traced
     assert raised.value.__context__ is None
     assert traced or caches() == before  # of what there was no room for, nothing is held by the error
-    assert backend._pool._idle == []
+    assert len(backend._idle) == 0
     assert complete(backend, [user(A, "and?")], FEW) == fresh(folder, [user(A, "and?")])
 
 

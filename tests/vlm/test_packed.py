@@ -59,6 +59,27 @@ def test_only_rows_of_float32_without_gradients_are_packed(monkeypatch: pytest.M
     assert seen == [(3, 8)]
 
 
+def test_torch_compile_sees_a_plain_linear_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = products(monkeypatch)
+    linear = PackedLinear(nn.Linear(8, 4))
+    x = torch.randn(3, 8)
+    compiled = torch.compile(linear, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(x), F.linear(x, linear.weight, linear.bias))
+        assert seen == []
+        linear(x)
+        assert seen == [(3, 8)]
+
+
+def test_weights_of_inference_mode_are_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = products(monkeypatch)
+    with torch.inference_mode():
+        linear = PackedLinear(nn.Linear(8, 4))
+        x = torch.randn(3, 8)
+        torch.testing.assert_close(linear(x), F.linear(x, linear.weight, linear.bias))
+    assert seen == []
+
+
 def test_weights_that_change_are_packed_again() -> None:
     linear = PackedLinear(nn.Linear(8, 4))
     x = torch.randn(3, 8)

@@ -19,16 +19,26 @@ LLAMA_CPP = "llama.cpp:"
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def load_backend(name: str, device: str | None = None, dtype: "str | torch.dtype | None" = None) -> Backend:
+def load_backend(
+    name: str,
+    device: str | None = None,
+    dtype: "str | torch.dtype | None" = None,
+    *,
+    remembered: int | None = None,
+) -> Backend:
     """The model `name`: `default/vlm`, a Hugging Face id or a folder of a family that Isthmus builds itself;
     `transformers:NAME` for any other that transformers can load; `openai:MODEL@http://host:port/v1` for one at an
     OpenAI-compatible server, `openai:MODEL` for one where OPENAI_BASE_URL points (unset: at OpenAI); `llama.cpp:NAME`
     for a default part that is GGUF, and a path that ends in .gguf with or without that.
 
     device None: "cuda" where there is one, else "cpu". dtype None: as the weights are stored, and float32 for
-    `transformers:`. Raises MissingPart and CorruptPart as `resolve`; InputError for another kind of model, and for a
-    device or dtype that cannot be had; of a served model neither can be chosen, of a GGUF file no dtype.
+    `transformers:`. remembered: bytes, as in NativeBackend. Raises MissingPart and CorruptPart as `resolve`; InputError
+    for another kind of model, and for a device or dtype that cannot be had; of a served model neither can be chosen, of
+    a GGUF file no dtype, and what is remembered of Isthmus' own models alone.
     """
+    if remembered is not None and (not needs_torch(name) or name.startswith(PREFIX)):
+        why = "how much is remembered between answers can be chosen of Isthmus' own models alone"
+        raise InputError(f"{name} cannot be told what to remember", why=why, todo="leave it out")
     if name.startswith(SERVED):
         if not (device is None and dtype is None):
             todo = "leave out device and dtype"
@@ -44,10 +54,11 @@ def load_backend(name: str, device: str | None = None, dtype: "str | torch.dtype
             from isthmus.backends.transformers import TransformersBackend
 
             return TransformersBackend(name.removeprefix(PREFIX), device=place, dtype=number)
-        from isthmus.backends.native import NativeBackend
+        from isthmus.backends.native import REMEMBERED, NativeBackend
         from isthmus.vlm.load import load_vlm
 
-        return NativeBackend(load_vlm(name, device=place, dtype=number))
+        kept = REMEMBERED if remembered is None else remembered
+        return NativeBackend(load_vlm(name, device=place, dtype=number), remembered=kept)
     except torch.OutOfMemoryError as error:
         todo = "use another device or a smaller dtype"
         raise InputError(f"{name} has no room on {place}", why=shorten(str(error), 300), todo=todo) from None

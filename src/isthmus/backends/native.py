@@ -4,25 +4,23 @@ reads only what is new.
 
 from collections.abc import Sequence
 from textwrap import shorten
-from threading import RLock
-from typing import TypeAlias
 
 import torch
 
 from isthmus import stopwatch
 from isthmus.backends.backend import Delta, Finish, Options, Stream, Tool, Usage, check_abilities, check_messages
+from isthmus.backends.idle import Idle, Said
 from isthmus.backends.together import Row, Together
 from isthmus.errors import IsthmusError
 from isthmus.images.views import Fit
-from isthmus.messages import ImagePart, Message, Part, Role, TextPart
-from isthmus.vlm.conversation import Conversation
+from isthmus.messages import ImagePart, Message, Part, TextPart
 from isthmus.vlm.model import VisionLanguageModel
-from isthmus.vlm.openings import Openings
 from isthmus.vlm.packed import pack, worth_packing
 from isthmus.vlm.pictures import known
 
-Said: TypeAlias = tuple[Role, str]
-"""One part of a message, for comparing: whose it is, and its text or its picture's content key."""
+REMEMBERED = 2 << 30
+"""Bytes that conversations between their answers may hold: some 70 dialogues of 500 tokens with the default model, four
+of 700 with one of 7 billion parameters in bf16."""
 
 
 class NativeBackend:
@@ -30,21 +28,26 @@ class NativeBackend:
 
     Streams that are read at the same time are answered together: up to `together` of them, whose next tokens are
     computed in one batch; more wait their turn. A stream nobody reads holds up no other.
-    Each has a Conversation of its own. Between answers these are kept, up to `idle` of them, and a stream takes the one
-    that has read most of its messages. Each holds a KV cache: on a small device keep fewer.
+    Each has a Conversation of its own. Between answers these are kept, with their KV caches and pictures up to
+    `remembered` bytes of them, and a stream takes the one that has read most of its messages.
     What is kept belongs to the weights it was computed with: make a new backend after training.
     """
 
     def __init__(
-        self, model: VisionLanguageModel, *, idle: int = 2, together: int = 8, packed: bool | None = None
+        self,
+        model: VisionLanguageModel,
+        *,
+        remembered: int = REMEMBERED,
+        together: int = 8,
+        packed: bool | None = None,
     ) -> None:
-        """`packed`: the linear layers of `model` are to be PackedLinear (vlm.packed); None: where that is faster and
-        leaves three quarters of the free memory."""
+        """`remembered` 0: nothing is kept between answers. `packed`: the linear layers of `model` are to be
+        PackedLinear (vlm.packed); None: where that is faster and leaves three quarters of the free memory."""
         self.model, self.name = model, model.name
         parts = (model.encoder.net, model.connector, model.language_model)
         if worth_packing(*parts) if packed is None else packed:
             pack(*parts)
-        self._pool = _Pool(model, idle)
+        self._idle = Idle(model, remembered)
         self._together = Together(model, together, lambda error: _failure(self.name, error))
 
     def stream(self, messages: Sequence[Message], *, tools: Sequence[Tool] | None = None, options: Options) -> Stream:
@@ -53,7 +56,7 @@ class NativeBackend:
         check_abilities(self.name, tools, options, messages)
         with stopwatch.part("decode"):
             opened, said = _open(messages, self.model.encoder.fit)
-        row = Row(self._pool.take(said), opened, options)
+        row = Row(self._idle.take(said), opened, options)
         text: list[str] = []
         self._together.ask(row)
         try:
@@ -66,59 +69,22 @@ class NativeBackend:
         finally:
             self._together.leave(row)
             if not row.spoiled:
-                self._pool.give_back(row.conversation, (*said, ("assistant", "".join(text))))
+                self._idle.give_back(row.conversation, (*said, ("assistant", "".join(text))))
         if (failure := row.failure) is not None:
             if row.spoiled:
-                self._pool.clear()
+                self._idle.clear()
             # Nothing is left here: the error's frames would hold the very tensors there was no room for.
             del row, opened
             raise failure
 
+    @property
+    def remembers(self) -> int:
+        """Bytes of what is kept between answers, now."""
+        return self._idle.nbytes
+
     def forget(self) -> None:
         """What was read of earlier conversations is let go, but for the openings they share."""
-        self._pool.forget()
-
-
-class _Pool:
-    """Conversations between their answers, each with what it has read; the one used last stands last."""
-
-    def __init__(self, model: VisionLanguageModel, most: int) -> None:
-        self._model, self._most, self._openings = model, most, Openings()
-        self._idle: list[tuple[Conversation, tuple[Said, ...]]] = []
-        self._lock = RLock()  # as above: letting go of a stream gives its conversation back
-
-    def take(self, said: Sequence[Said]) -> Conversation:
-        """The conversation that shares most with what is said, a new one where none shares anything."""
-        with self._lock:
-            shared = [_shared(said, read) for _, read in self._idle]
-            if any(shared):
-                return self._idle.pop(shared.index(max(shared)))[0]
-        return Conversation(self._model, self._openings)
-
-    def give_back(self, conversation: Conversation, read: tuple[Said, ...]) -> None:
-        with self._lock:
-            self._idle.append((conversation, read))
-            del self._idle[: max(0, len(self._idle) - self._most)]
-
-    def forget(self) -> None:
-        with self._lock:
-            self._idle.clear()
-
-    def clear(self) -> None:
-        """All of it, as after running out of memory."""
-        with self._lock:
-            self._idle.clear()
-            self._openings.clear()
-
-
-def _shared(said: Sequence[Said], read: Sequence[Said]) -> int:
-    """How many parts both begin with; 0 where these are the system's alone, which any two dialogues may share."""
-    count = 0
-    for ours, theirs in zip(said, read, strict=False):
-        if ours != theirs:
-            break
-        count += 1
-    return count if any(role != "system" for role, _ in said[:count]) else 0
+        self._idle.forget()
 
 
 def _open(messages: Sequence[Message], fit: Fit) -> tuple[list[Message], tuple[Said, ...]]:

@@ -55,7 +55,7 @@ class Told:
     seconds: float = 0.0
 
 
-def load_model(name: str, device: str | None, dtype: str | None) -> "Answerer":
+def load_model(name: str, device: str | None, dtype: str | None, remembered: int | None = None) -> "Answerer":
     """The model, with a word on a terminal's stderr while it loads. Raises as `isthmus.load`."""
     remark(f"loading {name}")
     from isthmus import load
@@ -63,7 +63,7 @@ def load_model(name: str, device: str | None, dtype: str | None) -> "Answerer":
     from isthmus.progress import no_foreign_bars
 
     with no_foreign_bars() if needs_torch(name) else nullcontext():  # bars of transformers, which it imports
-        return load(name, device=device, dtype=dtype)
+        return load(name, device=device, dtype=dtype, remembered=remembered)
 
 
 def check_picture(path: Path) -> None:

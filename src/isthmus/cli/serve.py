@@ -62,6 +62,15 @@ def serve(
     ] = False,
     slots: Annotated[int, typer.Option(min=1, max=1024, help="Answers made at once.")] = 4,
     queue: Annotated[int, typer.Option(min=0, max=100_000, help="Requests that may wait; more get a 429.")] = 64,
+    remembered: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="GB of memory for what was read in earlier answers, so that a next turn reads only what is new; of "
+            "Isthmus' own models. Default: 2.",
+            show_default=False,
+        ),
+    ] = None,
     grace: Annotated[float, typer.Option(min=0, help="Seconds that answers under way have when it is stopped.")] = 30,
     max_tokens: Annotated[int, typer.Option(min=1, help="Of an answer, where the request does not say.")] = 2048,
     max_body: Annotated[float, typer.Option(min=0.01, help="MB of a request.")] = 64,
@@ -92,8 +101,10 @@ def serve(
         max_tokens=max_tokens,
     )  # fmt: skip
 
+    kept = None if remembered is None else int(remembered * 2**30)
+
     def load() -> "Backend":
-        return answering.load_model(model, device, dtype).backend
+        return answering.load_model(model, device, dtype, kept).backend
 
     def load_embedder() -> "Embedder":
         from isthmus.contrastive import load_embedder

@@ -6,6 +6,7 @@ conversations takes .85 of the time here, of one .96.
 Notation: B conversations, n positions, D width of a head.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
@@ -69,6 +70,18 @@ class GrowingLayer(DynamicLayer):
 def growing_cache() -> Cache:
     """An empty one for a model of any depth."""
     return Cache(layer_class_to_replicate=GrowingLayer)
+
+
+def bytes_of(tensors: Iterable[Tensor]) -> int:
+    """Bytes of memory that these tensors keep from being freed: of a part, those of the whole."""
+    storages = (each.untyped_storage() for each in tensors)
+    return sum({each.data_ptr(): each.nbytes() for each in storages}.values())
+
+
+def bytes_of_cache(cache: Cache) -> int:
+    """With the room its layers have for more positions."""
+    layers: list[Any] = cache.layers
+    return bytes_of(each for layer in layers if layer.is_initialized for each in _tensors(layer))
 
 
 def _tensors(layer: Any) -> tuple[Tensor, Tensor]:

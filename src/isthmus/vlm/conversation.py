@@ -20,6 +20,7 @@ from isthmus.messages import ImagePart, Message, TextPart
 from isthmus.options import Options
 from isthmus.stopwatch import part
 from isthmus.vlm.answer import Answer
+from isthmus.vlm.cache import bytes_of
 from isthmus.vlm.decoding import Chooser
 from isthmus.vlm.openings import Openings
 from isthmus.vlm.pictures import known
@@ -99,6 +100,11 @@ class Conversation:
         self._number = 0
         self.reading = model.reading()
         """What the language model has read of it."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that what it has read takes, KV cache and pictures' tokens."""
+        return self.reading.nbytes + bytes_of(each.rows for each in self._seen.values())
 
     def stream(self, messages: Sequence[Message], options: Options | None = None) -> Generator[str, None, None]:
         """The answer's text as it comes, in whole characters. None: the likeliest tokens. Fewer than `max_tokens` come

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from transformers import Cache
 
+from isthmus.vlm.cache import bytes_of_cache
 from isthmus.vlm.reading import CausalReading, Read, Reading
 
 LEAST = 8
@@ -53,6 +54,10 @@ class Openings:
         if len(common) >= LEAST and all(each.read != common for each in self._kept):
             self._kept.append(Opening(common, reading.beginning(len(common))))
             del self._kept[:-MOST]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(bytes_of_cache(each.cache) for each in self._kept)
 
     def clear(self) -> None:
         self._kept.clear()

@@ -26,7 +26,7 @@ ROOM = 0.25
 class PackedLinear(nn.Linear):
     """nn.Linear with the same parameters, and beside them their packed copy, made at first use and again where they
     changed. What asks for gradients, is no float32, lies elsewhere than on the processor or is one row is computed as
-    ever."""
+    ever, and so is all within `torch.compile`, which packs in its own way."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__(linear.in_features, linear.out_features, linear.bias is not None, device="meta")
@@ -36,7 +36,10 @@ class PackedLinear(nn.Linear):
         self._version = -1
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.numel() == x.shape[-1] or x.dtype != torch.float32 or not x.is_cpu or self._learns(x):
+        if torch.compiler.is_compiling() or x.dtype != torch.float32 or not x.is_cpu:
+            return F.linear(x, self.weight, self.bias)
+        # Of weights made in inference mode torch does not tell whether they changed.
+        if x.numel() == x.shape[-1] or self._learns(x) or self.weight.is_inference():
             return F.linear(x, self.weight, self.bias)
         return _product(x, self._packed_weight(), self.bias)
 

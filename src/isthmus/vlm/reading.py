@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import Cache
 
 from isthmus.stopwatch import part
-from isthmus.vlm.cache import growing_cache
+from isthmus.vlm.cache import bytes_of_cache, growing_cache
 from isthmus.vlm.splice import Batch
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ Read: TypeAlias = int | tuple[str, int]
 
 class Reading(Protocol):
     """What one conversation's language model has read."""
+
+    @property
+    def nbytes(self) -> int:
+        """What is held of it."""
 
     def keep(self, read: Sequence[Read]) -> int:
         """Forget all but the beginning shared with this prompt; how many positions that is. One position is always left
@@ -82,6 +86,10 @@ class CausalReading:
         device = next(self._model.language_model.parameters()).device
         with part("sample"):
             return self._model.head(self._read_on({"input_ids": torch.tensor([[token]], device=device)}, [token]))
+
+    @property
+    def nbytes(self) -> int:
+        return bytes_of_cache(self._cache)
 
     @property
     def length(self) -> int:

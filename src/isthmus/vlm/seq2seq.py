@@ -14,6 +14,7 @@ from transformers import DynamicCache, EncoderDecoderCache
 
 from isthmus.connectors.connector import Tokens
 from isthmus.errors import InputError
+from isthmus.vlm.cache import bytes_of, bytes_of_cache
 from isthmus.vlm.model import VisionLanguageModel
 from isthmus.vlm.reading import BatchReading, Read, Reading
 from isthmus.vlm.sequence import IGNORE, Sample
@@ -86,17 +87,24 @@ class Seq2SeqReading:
 
     def __init__(self, model: Seq2SeqModel) -> None:
         self._model = model
+        self._writing: _Writing | None = None
+
+    @property
+    def nbytes(self) -> int:
+        return 0 if self._writing is None else self._writing.nbytes
 
     def keep(self, read: Sequence[Read]) -> int:  # noqa: ARG002  the protocol's
         return 0
 
     @torch.no_grad()
     def begin(self, embeds: Tensor, read: Sequence[Read]) -> Tensor:  # noqa: ARG002  the protocol's
-        self._writing = _Writing(self._model, embeds, torch.ones(embeds.shape[:2], dtype=torch.long).to(embeds.device))
+        mask = torch.ones(embeds.shape[:2], dtype=torch.long).to(embeds.device)
+        self._writing = _Writing(self._model, embeds, mask)
         return self._writing.step(self._model.starts(1))
 
     @torch.no_grad()
     def step(self, token: int) -> Tensor:
+        assert self._writing is not None
         return self._writing.step(torch.tensor([[token]], device=self._model.language_model.device))
 
 
@@ -121,6 +129,11 @@ class _Writing:
         self._model, self._mask = model, mask
         self._memory = model.read(embeds, mask)
         self._cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+
+    @property
+    def nbytes(self) -> int:
+        caches = (self._cache.self_attention_cache, self._cache.cross_attention_cache)
+        return bytes_of([self._memory, self._mask]) + sum(bytes_of_cache(each) for each in caches)
 
     def step(self, tokens: Tensor) -> Tensor:
         """[B, 1] -> logits [B, V]."""
