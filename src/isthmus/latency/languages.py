@@ -12,13 +12,15 @@ from isthmus.latency.operations import How, Operations, Span, causal, copy, ever
 
 @dataclass(frozen=True)
 class Decoder:
-    """A causal language model. `tied`: embeddings and head share one matrix; `context`: tokens it reads at most."""
+    """A causal language model. `tied`: embeddings and head share one matrix; `context`: tokens it reads at most.
+    `last_alone`: the last layer's feed-forward reads a prompt's last position alone, as in our own models."""
 
     block: Block
     layers: int
     vocabulary: int
     tied: bool
     context: int | None = None
+    last_alone: bool = False
     keeps_prefix = True
     """What was read before stays as it is, whatever comes behind."""
 
@@ -38,7 +40,8 @@ class Decoder:
         span = causal(batch, tokens, kept, skip=how.causal_skip and how.fused_attention)
         return (
             *layers(self.layers, look(self.block, span, how, cached=True)),
-            *layers(self.layers, think(self.block, rows, how)),
+            *layers(self.layers - 1, think(self.block, rows, how)),
+            *think(self.block, batch if self.last_alone else rows, how),
             norm("norm", rows, self.width, how.unquantised, rms=self.block.rms),
         )
 

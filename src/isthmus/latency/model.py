@@ -1,7 +1,7 @@
 """A vision-language model as far as its arithmetic goes: shapes, no weights."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from isthmus.latency.languages import Decoder, EncoderDecoder
@@ -32,3 +32,9 @@ class Model:
     encoder: Encoder
     connector: Connector
     language: Decoder | EncoderDecoder
+
+    def as_ours(self) -> "Model":
+        """As Isthmus computes it, not transformers."""
+        if not isinstance(self.language, Decoder):
+            return self
+        return replace(self, language=replace(self.language, last_alone=True))

@@ -30,7 +30,7 @@ def read_own(name: str, config: Mapping[str, Any]) -> Model:
     encoder = Depths(lite, seen["size"])
     connector = Spoken(config["connector"], OVERVIEWS + side**2, encoder.width, language.width)
     sight = Sight(1, side**2, connector.tokens)
-    return Model(name, lambda _w, _h: sight, encoder, connector, language)
+    return Model(name, lambda _w, _h: sight, encoder, connector, language).as_ours()
 
 
 @dataclass(frozen=True)

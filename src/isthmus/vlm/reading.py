@@ -13,6 +13,7 @@ from transformers import Cache
 
 from isthmus.stopwatch import part
 from isthmus.vlm.cache import bytes_of_cache, growing_cache
+from isthmus.vlm.last_position import last_position_alone
 from isthmus.vlm.splice import Batch
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class CausalReading:
 
     @torch.no_grad()
     def begin(self, embeds: Tensor, read: Sequence[Read]) -> Tensor:
-        with part("prefill"):
+        with part("prefill"), last_position_alone(self._model.language_model):
             states = self._read_on({"inputs_embeds": embeds}, read)
         with part("sample"):
             return self._model.head(states)
