@@ -2,6 +2,8 @@
 
 import json
 import tempfile
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 from isthmus.checkpoints.cache import keep_conversion
@@ -22,7 +24,8 @@ def convert_gguf(path: Path, sha256: str) -> Path:
         with no_foreign_bars(), progress(f"unpacking {path.name}, once", 3, "steps") as reporter:
             tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
             reporter.advance(note="tokenizer")
-            model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.bfloat16)
+            with redirect_stderr(StringIO()):  # the GGUF reader's own bar heeds no setting of transformers
+                model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.bfloat16)
             reporter.advance(note="weights")
             end = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
             # GGUF names these by id in its own fields, which the tokenizer's reader does not look at

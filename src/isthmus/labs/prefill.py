@@ -1,13 +1,12 @@
 """What a picture's tokens cost a language model before its first word: seconds here, arithmetic for a larger one."""
 
-import statistics
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
+from isthmus.labs.turns import times
 from isthmus.latency.named import model_named
 from isthmus.latency.operations import How
 from isthmus.latency.precisions import precision
@@ -25,20 +24,9 @@ def flop_7b(tokens: int) -> float:
 
 @torch.no_grad()
 def seconds(model: Any, lengths: Sequence[int], repeats: int, seed: int) -> dict[int, float]:
-    """Processor time of a prefill of so many tokens, the median of `repeats`.
-
-    Lengths take turns in an order shuffled anew each time, so that whatever slows the machine meets all alike; time of
-    this thread, so that others' work is not counted.
-    """
-    random = np.random.default_rng(seed)
-    width = model.get_input_embeddings().weight.shape[1]
-    dtype = model.get_input_embeddings().weight.dtype
+    """Processor time of a prefill of so many tokens, as `times` takes it."""
+    embeddings = model.get_input_embeddings().weight
+    width, dtype = embeddings.shape[1], embeddings.dtype
     prompts = {n: torch.randn(1, n, width, generator=torch.Generator().manual_seed(n)).to(dtype) for n in lengths}
-    model.base_model(inputs_embeds=prompts[max(lengths)], use_cache=True)  # first uses set things up
-    taken: dict[int, list[float]] = {n: [] for n in lengths}
-    for _ in range(repeats):
-        for n in random.permutation(list(lengths)).tolist():
-            start = time.thread_time()
-            model.base_model(inputs_embeds=prompts[n], use_cache=True)
-            taken[n].append(time.thread_time() - start)
-    return {n: statistics.median(times) for n, times in taken.items()}
+    reads = {n: partial(model.base_model, inputs_embeds=each, use_cache=True) for n, each in prompts.items()}
+    return times(reads, repeats, seed)

@@ -5,14 +5,11 @@ their layers, since all layers do the same work; what one more layer takes, time
 predicted for an A100 from the same configuration by the roofline, which says what a claimed time would mean.
 """
 
-import statistics
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure as Canvas
 from torch import Tensor, nn
@@ -20,6 +17,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaMo
 
 from isthmus.labs import TTFT, plots
 from isthmus.labs.result import Check, Figure, Finding, Result, Table
+from isthmus.labs.turns import times
 from isthmus.labs.work import Spent
 from isthmus.latency.devices import DEVICES, device_named
 from isthmus.latency.named import model_named
@@ -243,20 +241,6 @@ def one_seed(settings: Settings, seed: int, bar: Progress) -> dict[Part, float]:
         "prefill": whole(prefill, settings.language[3]),
         "sample": sample,
     }
-
-
-def times(works: Mapping[int, Callable[[], Any]], repeats: int, seed: int) -> dict[int, float]:
-    """Seconds of this thread on the processor, the median of `repeats` after one to warm up; in turns, in an order
-    shuffled anew each time, so that whatever slows the machine meets all alike."""
-    random = np.random.default_rng(seed)
-    taken: dict[int, list[float]] = {key: [] for key in works}
-    for at in range(repeats + 1):
-        for key in random.permutation(list(works)).tolist():
-            start = time.thread_time()
-            works[key]()
-            if at:
-                taken[key].append(time.thread_time() - start)
-    return {key: statistics.median(each) for key, each in taken.items()}
 
 
 def whole(taken: Mapping[int, float], layers: int) -> float:
