@@ -105,3 +105,12 @@ def test_this_machine_is_measured() -> None:
     assert 1e8 < found.bandwidth < 1e13
     assert found.memory > 1e9
     assert 0 < found.launch < 1e-2
+
+
+def test_our_own_way_leaves_out_the_last_layers_mlp_but_for_one_position() -> None:
+    theirs = model_named("llava-1.5-7b")
+    parts = [work_of(each, Request(batch=3)).parts["prefill"] for each in (theirs, theirs.as_ours())]
+    flops = [sum(each.flops for each in part) for part in parts]
+    assert flops[0] - flops[1] == pytest.approx(3 * (676 - 1) * 6 * 4096 * 11008, rel=1e-9)
+    reads_both_ways = model_named("blip2-flan-t5-xl")
+    assert reads_both_ways.as_ours() is reads_both_ways
