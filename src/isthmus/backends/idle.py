@@ -50,7 +50,7 @@ class Idle:
             shared = [_shared(said, each.said) for each in self._held]
             if any(shared):
                 return self._held.pop(shared.index(max(shared))).conversation
-        return Conversation(self._model, self._openings)
+        return Conversation(self._model, self._openings if self._most else None)
 
     def give_back(self, conversation: Conversation, said: tuple[Said, ...]) -> None:
         held = _Held(conversation, said, conversation.nbytes)
