@@ -71,7 +71,8 @@ def test_a_transformers_model_and_text_alone(folder: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--picture", "5by5"], "no size of a picture"),
+        (["--picture", "5by5"], "'5by5' is neither a picture's size nor a file"),
+        (["--picture", "99999x99999"], "no picture of 99999x99999 is made"),
         (["--cache", "warm"], "no cache mode"),
         (["--html", "/nowhere/at/all/x.html"], "cannot be written"),
     ],

@@ -109,7 +109,7 @@ def test_a_sweep_stops_where_the_model_does_but_not_at_what_was_asked_for() -> N
 
 
 def test_sizes() -> None:
-    assert parse_size("640x480") == (640, 480)
-    for text in ("640", "640x", "axb", "-1x5", "1.5x2"):
+    assert parse_size("640x480") == parse_size("640X480") == parse_size("640×480") == (640, 480)
+    for text in ("", "640", "640x", "axb", "-1x5", "1.5x2", "3x4x5"):
         with pytest.raises(InputError, match="no size"):
             parse_size(text)

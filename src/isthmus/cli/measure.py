@@ -62,11 +62,7 @@ def measure(
     """
     if cache not in CACHES:
         raise InputError(f"there is no cache mode {cache!r}", todo=f"modes are {', '.join(CACHES)}")
-    from isthmus.latency.shots import size_of
-
-    shown = None if picture == "none" else Path(picture) if Path(picture).is_file() else size_of(picture)
-    if isinstance(shown, Path):
-        answering.check_picture(shown)
+    shown = _shown(picture)
     if html is not None and not html.absolute().parent.is_dir():
         raise InputError(f"{html} cannot be written", why="its folder is not there")
     backend = answering.load_model(model, device, dtype).backend
@@ -110,6 +106,25 @@ def measure(
         answering.write("\n".join(lines) + "\n")
     if "no" in (found.verdict("wall"), found.verdict("cpu")):
         raise typer.Exit(1)
+
+
+def _shown(picture: str) -> "Path | tuple[int, int] | None":
+    """A file, a size, or nothing. Raises InputError, PictureError."""
+    from isthmus.latency.shots import check_size
+    from isthmus.latency.whatif import parse_size
+
+    if picture == "none":
+        return None
+    if Path(picture).is_file():
+        answering.check_picture(Path(picture))
+        return Path(picture)
+    try:
+        size = parse_size(picture)
+    except InputError:
+        todo = "give width x height such as 512x512, or a picture's path"
+        raise InputError(f"{picture!r} is neither a picture's size nor a file", todo=todo) from None
+    check_size(size)
+    return size
 
 
 def _ledger(

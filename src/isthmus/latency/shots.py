@@ -14,6 +14,9 @@ from isthmus.latency.rounds import Shot
 
 FILLER = "please look at the whole picture with care and tell me in your own words what you see near the front of it"
 
+LONGEST = 16384
+"""Pixels of a side: more are not made."""
+
 
 @dataclass(frozen=True)
 class Shots:
@@ -26,9 +29,20 @@ class Shots:
     text_tokens: int
     same_picture: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises InputError as `check_size`."""
+        if isinstance(self.picture, tuple):
+            check_size(self.picture)
+
     def __call__(self, k: int) -> Shot:
         return Shot(None if self.picture is None else picture_bytes(self.picture, 0 if self.same_picture else k),
                     self.text(self.text_tokens, k))  # fmt: skip
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Raises InputError for a (width, height) of which no picture is made."""
+    if not all(1 <= side <= LONGEST for side in size):
+        raise InputError(f"no picture of {size[0]}x{size[1]} is made", todo=f"1 to {LONGEST} a side, such as 512x512")
 
 
 def picture_bytes(source: Path | tuple[int, int], k: int) -> bytes:
@@ -62,13 +76,3 @@ def text_of(count: Callable[[str], int]) -> Callable[[int, int], str]:
         return " ".join(said)
 
     return text
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """ "512x384" -> (512, 384). Raises InputError."""
-    width, by, height = text.lower().partition("x")
-    if by and width.isdigit() and height.isdigit() and 0 < int(width) <= 16384 and 0 < int(height) <= 16384:
-        return int(width), int(height)
-    raise InputError(
-        f"{text!r} is no size of a picture", todo="give width x height such as 512x512, or a picture's path"
-    )

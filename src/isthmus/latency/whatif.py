@@ -113,7 +113,7 @@ def at(request: Request, over: Axis, value: int) -> Request:
 
 def parse_size(text: str) -> tuple[int, int]:
     """ "512x384" as (width, height). Raises InputError."""
-    found = re.fullmatch(r"(\d+)[x×](\d+)", text.strip())
+    found = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
     if found is None:
         raise InputError(f"{text!r} is no size of a picture", todo="WIDTHxHEIGHT, such as 512x512")
     return int(found[1]), int(found[2])
