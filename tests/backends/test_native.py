@@ -208,6 +208,36 @@ def test_nothing_at_all_is_kept_where_no_bytes_are_allowed(backend: NativeBacken
     assert len(none._idle) == none.remembers == held(none) == 0
 
 
+def test_what_is_remembered_makes_room_for_an_answer(folder: str, backend: NativeBackend) -> None:
+    complete(backend, [user(A, "what is it?")], FEW)
+    failed: list[int] = []
+
+    def fail(*_: object) -> None:
+        if not failed:
+            failed.append(backend.remembers)
+            raise torch.OutOfMemoryError("no room for 2 GB")
+
+    handle = backend.model.language_model.model.layers[1].register_forward_pre_hook(fail)
+    assert complete(backend, [user(B, "and?")], FEW) == fresh(folder, [user(B, "and?")])
+    handle.remove()
+    assert failed[0] > 0
+
+
+def test_an_answer_that_has_begun_is_not_begun_again(backend: NativeBackend) -> None:
+    complete(backend, [user(A, "what is it?")], FEW)
+    stream = backend.stream([user(B, "and?")], options=Options(max_tokens=20))
+    next(stream)
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("no room for 2 GB")
+
+    handle = backend.model.language_model.model.layers[1].register_forward_pre_hook(fail)
+    with pytest.raises(IsthmusError, match="ran out of memory"):
+        list(stream)
+    handle.remove()
+    assert backend.remembers == 0
+
+
 def test_streams_read_in_turn_are_each_what_they_are_alone(folder: str, backend: NativeBackend) -> None:
     asked = [[user(A, "what is it?")], [user(A, "how many dogs?")], [user(B, "what is it?")]]
     streams = [backend.stream(each, options=FEW) for each in asked]

@@ -3,6 +3,7 @@ reads only what is new.
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from textwrap import shorten
 
 import torch
@@ -30,6 +31,7 @@ class NativeBackend:
     computed in one batch; more wait their turn. A stream nobody reads holds up no other.
     Each has a Conversation of its own. Between answers these are kept, with their KV caches and pictures up to
     `remembered` bytes of them, and a stream takes the one that has read most of its messages.
+    Where the device runs out of memory before an answer's first word, all that is let go and the answer tried again.
     What is kept belongs to the weights it was computed with: make a new backend after training.
     """
 
@@ -56,6 +58,22 @@ class NativeBackend:
         check_abilities(self.name, tools, options, messages)
         with stopwatch.part("decode"):
             opened, said = _open(messages, self.model.encoder.fit)
+        kept, begun = self.remembers > 0, False
+        try:
+            with closing(self._answer(opened, said, options)) as answer:
+                for delta in answer:
+                    begun = True
+                    yield delta
+        except _NoRoom:
+            if begun or not kept:
+                raise
+        else:
+            return
+        # What was remembered is let go by now: there may be room.
+        yield from self._answer(opened, said, options)
+
+    def _answer(self, opened: Sequence[Message], said: tuple[Said, ...], options: Options) -> Stream:
+        """Of messages whose pictures are open. Raises _NoRoom."""
         row = Row(self._idle.take(said), opened, options)
         text: list[str] = []
         self._together.ask(row)
@@ -74,7 +92,7 @@ class NativeBackend:
             if row.spoiled:
                 self._idle.clear()
             # Nothing is left here: the error's frames would hold the very tensors there was no room for.
-            del row, opened
+            del row
             raise failure
 
     @property
@@ -85,6 +103,10 @@ class NativeBackend:
     def forget(self) -> None:
         """What was read of earlier conversations is let go, but for the openings they share."""
         self._idle.forget()
+
+
+class _NoRoom(IsthmusError):
+    """The device ran out of memory."""
 
 
 def _open(messages: Sequence[Message], fit: Fit) -> tuple[list[Message], tuple[Said, ...]]:
@@ -108,7 +130,7 @@ def _open(messages: Sequence[Message], fit: Fit) -> tuple[list[Message], tuple[S
 def _failure(name: str, error: RuntimeError) -> IsthmusError:
     if isinstance(error, torch.OutOfMemoryError):
         todo = "give fewer or smaller pictures, a smaller dtype, or another device"
-        return IsthmusError(f"{name} ran out of memory", why=shorten(str(error), 300), todo=todo)
+        return _NoRoom(f"{name} ran out of memory", why=shorten(str(error), 300), todo=todo)
     failure = IsthmusError(f"{name} failed while answering", why=shorten(f"{type(error).__name__}: {error}", 300))
     failure.__cause__ = error
     return failure
