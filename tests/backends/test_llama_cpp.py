@@ -105,6 +105,7 @@ def test_a_next_turn_reads_only_what_is_new(smollm2: LlamaCppBackend) -> None:
     assert sum(read) == first.usage.prompt_tokens
     second, (new, kept) = reading(smollm2, [*asked, assistant(first.text), user("And seals?")])
     assert new + kept == second.usage.prompt_tokens
+    assert second.usage.cached_tokens == kept
     # all that was read, all that was answered but the last token, which was never read
     assert kept >= first.usage.prompt_tokens + first.usage.completion_tokens - 1
     assert new < 20

@@ -189,6 +189,7 @@ def test_no_more_bytes_are_kept_than_were_allowed_and_those_used_last_stay(folde
     reply = complete(few, [user(models.picture(4), "what is it?")], FEW)
     seen.hook.remove()
     assert seen.lengths[0] == 1  # read already, but for the position that gives the answer's first logits
+    assert reply.usage.cached_tokens == reply.usage.prompt_tokens - 1
     assert reply == fresh(folder, [user(models.picture(4), "what is it?")])
 
 

@@ -130,6 +130,12 @@ def test_what_the_server_does_not_count_is_not_made_up(server: Served) -> None:
     assert complete(backend(server), [user(picture(0), "what?")], TEN).usage == Usage(5, None, 2)
 
 
+@pytest.mark.parametrize(("details", "cached"), [({"cached_tokens": 3}, 3), ({}, None), (None, None)])
+def test_what_the_server_had_read_before_is_told(server: Served, details: object, cached: int | None) -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": details}
+    assert ask(server, Fault(chunks=[chunk("a", "stop") | {"usage": usage}])).usage.cached_tokens == cached
+
+
 @pytest.mark.parametrize("style", STYLES)
 def test_calls_are_put_together_however_they_are_cut(server: Served, style: str) -> None:
     server.faults = [Fault(style=style)]
@@ -448,7 +454,8 @@ def test_a_photo_on_the_command_line(server: Served, tmp_path: Path) -> None:
     here = complete(Scripted(), [user(picture(0), "what?")], Options(max_tokens=9))
     found = json.loads(done.stdout)
     assert (found["answer"], found["model"], found["finish"]) == (here.text, model, "length")
-    assert found["usage"] == {"prompt_tokens": 12, "picture_tokens": 7, "completion_tokens": 9}
+    counted = {"prompt_tokens": 12, "picture_tokens": 7, "completion_tokens": 9, "cached_tokens": None}
+    assert found["usage"] == counted
 
 
 def test_ctrl_c_on_the_command_line_closes_the_connection(server: Served) -> None:

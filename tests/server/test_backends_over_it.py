@@ -67,6 +67,9 @@ def test_an_answer_through_the_server_is_the_models_own(ours: Served, native: Na
     alone = complete(native, asked, options)
     assert (through.text, through.reason, through.usage) == (alone.text, alone.reason, alone.usage)
     assert through.usage.picture_tokens == PICTURE_TOKENS
+    again = complete(OpenAIBackend(NAME, f"{ours.address}v1", patience=SLOW), asked, options)
+    assert again.usage.prompt_tokens is not None
+    assert again.usage.cached_tokens == again.usage.prompt_tokens - 1
 
 
 @pytest.fixture(scope="module")

@@ -133,7 +133,7 @@ def test_the_command_serves_a_real_model(tmp_path: Path) -> None:
         told = httpx.post(**asked, timeout=PATIENCE).json()
         assert told["model"] == "tiny-llava"
         assert told["usage"]["completion_tokens"] == 12
-        assert told["usage"]["prompt_tokens_details"]["image_tokens"] == 16
+        assert told["usage"]["prompt_tokens_details"] == {"image_tokens": 16, "cached_tokens": 0}
         assert told["isthmus"]["receipt"]["total"] > 0
         json_asked = ask(address, 12, TOKEN)
         json_asked["json"] |= {"response_format": {"type": "json_object"}, "stream": False}

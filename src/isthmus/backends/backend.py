@@ -38,6 +38,8 @@ class Usage:
     picture_tokens: int | None
     """Those of the prompt that stand for pictures."""
     completion_tokens: int | None
+    cached_tokens: int | None = field(default=None, compare=False)
+    """Those of the prompt that had been read for an answer before: of an answer's cost, and not of what it is."""
 
 
 @dataclass(frozen=True)

@@ -121,11 +121,13 @@ class Chunks:
         return REASONS[self._reason]
 
     def _read_usage(self, usage: Mapping[str, Any]) -> Usage:
-        pictures = None if self._pictures else 0
-        match usage:
-            case {"prompt_tokens_details": {"image_tokens": int(counted)}}:
-                pictures = counted
-        return Usage(_count(usage.get("prompt_tokens")), pictures, _count(usage.get("completion_tokens")))
+        details = usage.get("prompt_tokens_details")
+        told = details if isinstance(details, Mapping) else {}
+        pictures = _count(told.get("image_tokens"))
+        if pictures is None and not self._pictures:
+            pictures = 0
+        prompt, written = (_count(usage.get(each)) for each in ("prompt_tokens", "completion_tokens"))
+        return Usage(prompt, pictures, written, _count(told.get("cached_tokens")))
 
     def _unreadable(self, what: Any) -> IsthmusError:
         shape = f"an object with {', '.join(map(str, what))}" if isinstance(what, Mapping) else type(what).__name__

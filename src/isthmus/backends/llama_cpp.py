@@ -174,8 +174,9 @@ class _Answer:
 
     def usage(self, pictures: int) -> Usage:
         """llama.cpp counts the tokens of pictures among the prompt's and not by themselves."""
-        prompt = self._timings["cache_n"] + self._timings["prompt_n"]
-        return Usage(prompt, None if pictures else 0, self._timings["predicted_n"])
+        cached = self._timings["cache_n"]
+        prompt = cached + self._timings["prompt_n"]
+        return Usage(prompt, None if pictures else 0, self._timings["predicted_n"], cached)
 
     def _add(self, text: str) -> None:
         if text:

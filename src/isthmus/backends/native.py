@@ -82,7 +82,7 @@ class NativeBackend:
                 text.append(piece)
                 yield Delta(piece)
             if (answer := row.answer) is not None:
-                usage = Usage(answer.tokens_in, answer.tokens_pictures, answer.tokens_out)
+                usage = Usage(answer.tokens_in, answer.tokens_pictures, answer.tokens_out, answer.tokens_reused)
                 yield Delta(finish=Finish(answer.finish, usage))
         finally:
             self._together.leave(row)

@@ -97,7 +97,7 @@ class TransformersBackend:
                 if text:
                     yield Delta(text)
             _raise_from(running, self.name)
-            usage = Usage(ids.shape[1], self._count_pictures(ids), answer.tokens)
+            usage = Usage(ids.shape[1], self._count_pictures(ids), answer.tokens, 0)
             yield Delta(finish=Finish(answer.reason, usage))
         finally:
             answer.cancelled.set()

@@ -41,7 +41,10 @@ class OursAnswer(BaseModel):
 
 
 class PromptDetails(BaseModel):
-    image_tokens: int
+    """Each where the backend counts it. `cached_tokens` were read for an answer before."""
+
+    image_tokens: int | None = None
+    cached_tokens: int | None = None
 
 
 class UsageAnswer(BaseModel):

@@ -181,8 +181,9 @@ def _usage(usage: Usage) -> dict[str, Any] | None:
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
     }
-    if usage.picture_tokens is not None:
-        counted["prompt_tokens_details"] = {"image_tokens": usage.picture_tokens}
+    details = {"image_tokens": usage.picture_tokens, "cached_tokens": usage.cached_tokens}
+    if known := {name: count for name, count in details.items() if count is not None}:
+        counted["prompt_tokens_details"] = known
     return counted
 
 
