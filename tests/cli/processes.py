@@ -15,10 +15,10 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm", "NO_COLOR"
 
 
 def start(*words: object, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
-    """stdout and stderr are pipes."""
-    return subprocess.Popen(
-        [*COMMAND, *map(str, words)], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
-    )
+    """stdout and stderr are pipes, without buffers: `communicate` does not give what a `read` before took into one."""
+    pipe = subprocess.PIPE
+    command = [*COMMAND, *map(str, words)]
+    return subprocess.Popen(command, bufsize=0, stdin=stdin, stdout=pipe, stderr=pipe, env=ENVIRONMENT)
 
 
 @dataclass
