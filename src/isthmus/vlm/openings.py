@@ -26,10 +26,10 @@ class Opening:
 
 
 class Openings:
-    """For one thread at a time. What is kept belongs to the weights it was computed with."""
+    """For one thread at a time; `nbytes` and `clear` for any. What is kept belongs to the weights it was computed with."""
 
     def __init__(self) -> None:
-        self._kept: list[Opening] = []
+        self._kept: tuple[Opening, ...] = ()
         self._before: tuple[Read, ...] = ()
         """The text that the prompt before began with."""
 
@@ -40,8 +40,7 @@ class Openings:
         fitting = [each for each in self._kept if tuple(read[: len(each.read)]) == each.read]
         if fitting:
             best = max(fitting, key=lambda each: len(each.read))
-            self._kept.remove(best)
-            self._kept.append(best)
+            self._kept = (*(each for each in self._kept if each is not best), best)
             reading.adopt(best.read, best.cache)
 
     def learn(self, reading: Reading, read: Sequence[Read]) -> None:
@@ -52,15 +51,14 @@ class Openings:
         common = _common(text, self._before)
         self._before = text
         if len(common) >= LEAST and all(each.read != common for each in self._kept):
-            self._kept.append(Opening(common, reading.beginning(len(common))))
-            del self._kept[:-MOST]
+            self._kept = (*self._kept, Opening(common, reading.beginning(len(common))))[-MOST:]
 
     @property
     def nbytes(self) -> int:
         return sum(bytes_of_cache(each.cache) for each in self._kept)
 
     def clear(self) -> None:
-        self._kept.clear()
+        self._kept = ()
 
 
 def _text_of(read: Sequence[Read]) -> tuple[Read, ...]:
