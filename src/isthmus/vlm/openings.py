@@ -26,7 +26,7 @@ class Opening:
 
 
 class Openings:
-    """For one thread at a time; `nbytes` and `clear` for any. What is kept belongs to the weights it was computed with."""
+    """For one thread at a time, `nbytes` and `clear` for any. What is kept belongs to the weights it was made with."""
 
     def __init__(self) -> None:
         self._kept: tuple[Opening, ...] = ()
