@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.processes import stdout_without
+
 COMMANDS = (
     [],
     ["ask"],
@@ -29,32 +31,12 @@ def isthmus(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words) or "isthmus")
 def test_help_answers_without_torch(words: list[str]) -> None:
-    code = (
-        "import sys; sys.argv = ['isthmus', *sys.argv[1:]]\n"
-        "from isthmus.cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
-        "heavy = {'torch', 'numpy', 'transformers', 'PIL', 'huggingface_hub', 'matplotlib'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words, "--help"], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Usage:" in done.stdout
+    heavy = ("torch", "numpy", "transformers", "PIL", "huggingface_hub", "matplotlib")
+    assert "Usage:" in stdout_without(heavy, *words, "--help")
 
 
 def test_listing_the_labs_needs_no_torch() -> None:
-    code = (
-        "import sys; sys.argv = ['isthmus', 'lab']\n"
-        "from isthmus.cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
-        "assert 'torch' not in sys.modules"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "negatives" in done.stdout
+    assert "negatives" in stdout_without({"torch"}, "lab")
 
 
 def test_models_lists_every_part_with_its_state() -> None:

@@ -5,7 +5,7 @@ import pty
 import select
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 PATIENCE = 120.0
@@ -19,6 +19,22 @@ def start(*words: object, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[
     pipe = subprocess.PIPE
     command = [*COMMAND, *map(str, words)]
     return subprocess.Popen(command, bufsize=0, stdin=stdin, stdout=pipe, stderr=pipe, env=ENVIRONMENT)
+
+
+def stdout_without(modules: Iterable[str], *words: object, code: int = 0) -> str:
+    """Of a command that ends with this exit code and imports none of these modules."""
+    program = (
+        "import sys; sys.argv[0] = 'isthmus'\n"
+        "from isthmus.cli.main import main\n"
+        "try: main()\n"
+        f"except SystemExit as end: assert (end.code or 0) == {code}, end.code\n"
+        f"imported = {set(modules)} & set(sys.modules)\n"
+        "assert not imported, imported"
+    )
+    command = [sys.executable, "-c", program, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @dataclass

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 from isthmus.cli import evaluate
 from isthmus.evaluation import instructions, probes, subject
 from tests.cli.conftest import Run
+from tests.cli.processes import stdout_without
 from tests.evaluation.changed import change_weights
 from tests.evaluation.packages import required
 from tests.evaluation.sources import InMemory, question
@@ -46,16 +45,7 @@ def changed(model: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_help_needs_no_torch() -> None:
-    code = (
-        "import sys; sys.argv = ['isthmus', 'evaluate', '--help']\n"
-        "from isthmus.cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code\n"
-        f"assert not {set(HEAVY)} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "--budget" in done.stdout
+    assert "--budget" in stdout_without(HEAVY, "evaluate", "--help")
 
 
 @pytest.mark.usefixtures("data")

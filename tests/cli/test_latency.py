@@ -1,8 +1,6 @@
 """`isthmus latency` as a user meets it: what is predicted. The arithmetic is tested where it is done."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +9,16 @@ import typer
 
 from isthmus.cli import latency
 from tests.cli.conftest import Run
+from tests.cli.processes import stdout_without
 
 LLAVA = ("--model", "llava-1.5-7b", "--gpu", "a100-80g")
 
 
 def test_predictions_need_no_torch() -> None:
-    code = (
-        "import sys; sys.argv = ['isthmus', 'latency', 'roofline', '--model', 'llava-1.5-7b', '--gpu', 'h100']\n"
-        "from isthmus.cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code\n"
-        "assert not {'torch', 'transformers', 'matplotlib'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "llava-1.5-7b on H100 SXM, bf16: 512x512 = 576 tokens, 100 of text" in done.stdout
-    assert "assumed: 60 % of peak FLOP/s, 70 % of bandwidth" in done.stdout
+    words = ("latency", "roofline", "--model", "llava-1.5-7b", "--gpu", "h100")
+    out = stdout_without({"torch", "transformers", "matplotlib"}, *words)
+    assert "llava-1.5-7b on H100 SXM, bf16: 512x512 = 576 tokens, 100 of text" in out
+    assert "assumed: 60 % of peak FLOP/s, 70 % of bandwidth" in out
 
 
 def test_roofline(run: Run) -> None:

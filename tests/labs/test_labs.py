@@ -1,5 +1,4 @@
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from isthmus.labs import (
     ttft,
 )
 from isthmus.labs.work import one_thread
+from tests.cli.processes import stdout_without
 
 from .adapted import tiny_clothes, tiny_start
 from .test_aspect import TINY as TINY_ASPECT
@@ -77,16 +77,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_listing_imports_neither_torch_nor_matplotlib() -> None:
-    code = (
-        "import sys; sys.argv = ['isthmus', 'lab']\n"
-        "from isthmus.cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code\n"
-        "print({'torch', 'matplotlib', 'sklearn', 'numpy'} & set(sys.modules))\n"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line.split()[0] for line in out[:-1]] == [lab.name for lab in LABS]
-    assert out[-1] == "set()"
+    out = stdout_without({"torch", "matplotlib", "sklearn", "numpy"}, "lab").splitlines()
+    assert [line.split()[0] for line in out] == [lab.name for lab in LABS]
 
 
 @pytest.mark.usefixtures("tiny")
