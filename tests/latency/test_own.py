@@ -31,10 +31,8 @@ def test_a_default_model(name: str, tmp_path: Path) -> None:
     tokens = model.connect(features, text).tokens
     assert tokens.shape[1] == work.picture_tokens
     embeds = torch.randn(1, work.prompt, tokens.shape[2])
-    with (
-        sdpa_kernel(SDPBackend.MATH),
-        last_position_alone(model.language_model),
-    ):  # what the fused kernel of a processor does is not counted
+    # what the fused kernel of a processor does is not counted
+    with sdpa_kernel(SDPBackend.MATH), last_position_alone(model.language_model):
         theirs = {
             "encoder": count(lambda: model.encode([open_picture(tmp_path / "picture.png")])),
             "connector": count(lambda: model.connect(features, text)),

@@ -36,7 +36,7 @@ def load_backend(
     for another kind of model, and for a device or dtype that cannot be had; of a served model neither can be chosen, of
     a GGUF file no dtype, and what is remembered of Isthmus' own models alone.
     """
-    if remembered is not None and (not needs_torch(name) or name.startswith(PREFIX)):
+    if remembered is not None and not is_ours(name):
         why = "how much is remembered between answers can be chosen of Isthmus' own models alone"
         raise InputError(f"{name} cannot be told what to remember", why=why, todo="leave it out")
     if name.startswith(SERVED):
@@ -67,6 +67,11 @@ def load_backend(
 def needs_torch(name: str) -> bool:
     """Whether the model of that name is run by torch here."""
     return not (name.startswith(SERVED) or is_gguf(name))
+
+
+def is_ours(name: str) -> bool:
+    """Whether Isthmus builds it itself, and not transformers, a server or llama.cpp."""
+    return needs_torch(name) and not name.startswith(PREFIX)
 
 
 def is_gguf(name: str) -> bool:

@@ -9,7 +9,7 @@ import torch
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from isthmus.backends.backend import Backend
-from isthmus.backends.load import PREFIX, dtype_of, load_backend, needs_torch
+from isthmus.backends.load import dtype_of, is_ours, load_backend
 from isthmus.backends.native import NativeBackend
 from isthmus.checkpoints import resolve
 from isthmus.checkpoints.cache import written_whole
@@ -49,15 +49,15 @@ def load_subject(name: str, *, device: str | None = None, dtype: str | None = No
     alone in what is fast on the device. Raises MissingPart and CorruptPart as `resolve`, InputError for a model that is
     none of these.
     """
-    foreign = name.startswith(PREFIX) or not needs_torch(name)
-    config = {} if foreign else resolve(name).json("config.json") or {}
+    ours = is_ours(name)
+    config = (resolve(name).json("config.json") or {}) if ours else {}
     kind = config.get("model_type")
     place = _place(device)
     number = None if dtype is None else dtype_of(dtype)
     if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         fast = fast_dtype(place) if number is None else number
         return Subject(name, speaker=speaker_of(load_language_model(name, device=place, dtype=fast)))
-    if kind in EMBEDDERS or "heads" in config or (kind is None and not foreign):
+    if kind in EMBEDDERS or "heads" in config or (kind is None and ours):
         return Subject(name, embedder=load_embedder(name, device=place, dtype=number))
     return subject_of(load_backend(name, device, dtype))
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from isthmus.backends.load import PREFIX
+from isthmus.backends.load import PREFIX, is_ours
 from isthmus.latency.devices import Device
 from isthmus.latency.ledger import Ledger
 from isthmus.latency.model import Model
@@ -59,7 +59,7 @@ def here(name: str, dtype: Any, size: tuple[int, int] | None, found: Ledger, *, 
     """For a prompt of as many tokens as were read; None where a server did not count them. `kept`: the picture was read
     before. Raises InputError where a model's arithmetic is not known."""
     shape = model_named(name.removeprefix(PREFIX))
-    if not name.startswith(PREFIX):
+    if is_ours(name):
         shape = shape.as_ours()
     if found.prompt_tokens is None:
         return None

@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch import nn
 from isthmus.latency.devices import Device
 from isthmus.latency.precisions import Math
 from isthmus.machine import machine
-from isthmus.vlm.packed import PackedLinear
+from isthmus.vlm.packed import PackedLinear, can_pack
 
 SIDE = 512
 """Of the square products on a processor: its matrices (1 MB in float32) stay in the caches."""
@@ -37,10 +38,10 @@ def _cpu(budget: float) -> Device:
     generator = torch.Generator().manual_seed(0)
     square = torch.randn(SIDE, SIDE, generator=generator)
     small = square[:SLOW_SIDE, :SLOW_SIDE].contiguous().bfloat16()
-    layers = (nn.Linear(SIDE, SIDE, bias=False), PackedLinear(nn.Linear(SIDE, SIDE, bias=False)))
-    ways = layers if torch.backends.mkldnn.is_available() else layers[:1]  # type: ignore[no-untyped-call]
+    plain = nn.Linear(SIDE, SIDE, bias=False)
+    ways = (plain, PackedLinear(plain)) if can_pack() else (plain,)
     peaks: dict[Math, float] = {
-        "fp32": 2 * SIDE**3 / min(_best(lambda way=way: way(square), budget) for way in ways),  # type: ignore[misc]
+        "fp32": 2 * SIDE**3 / min(_best(partial(way, square), budget) for way in ways),
         "bf16": 2 * SLOW_SIDE**3 / _best(lambda: small @ small, budget),
     }
     dynamic = _dynamic_int8(square)

@@ -23,6 +23,7 @@ MOST = 4
 class Opening:
     read: tuple[Read, ...]
     cache: Cache
+    nbytes: int
 
 
 class Openings:
@@ -51,11 +52,12 @@ class Openings:
         common = _common(text, self._before)
         self._before = text
         if len(common) >= LEAST and all(each.read != common for each in self._kept):
-            self._kept = (*self._kept, Opening(common, reading.beginning(len(common))))[-MOST:]
+            cache = reading.beginning(len(common))
+            self._kept = (*self._kept, Opening(common, cache, bytes_of_cache(cache)))[-MOST:]
 
     @property
     def nbytes(self) -> int:
-        return sum(bytes_of_cache(each.cache) for each in self._kept)
+        return sum(each.nbytes for each in self._kept)
 
     def clear(self) -> None:
         self._kept = ()

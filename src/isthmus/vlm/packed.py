@@ -40,10 +40,7 @@ class PackedLinear(nn.Linear):
         self._version = -1
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_compiling() or x.dtype != torch.float32 or not x.is_cpu:
-            return F.linear(x, self.weight, self.bias)
-        # Of weights made in inference mode torch does not tell whether they changed.
-        if x.numel() == x.shape[-1] or self._learns(x) or self.weight.is_inference():
+        if torch.compiler.is_compiling() or not self._helps(x):
             return F.linear(x, self.weight, self.bias)
         return _product(x, self._packed_weight(), self.bias)
 
@@ -51,8 +48,11 @@ class PackedLinear(nn.Linear):
         """What is packed is neither saved nor copied."""
         return {**self.__dict__, "_packed": None}
 
-    def _learns(self, x: Tensor) -> bool:
-        return torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
+    def _helps(self, x: Tensor) -> bool:
+        rows = x.numel() > x.shape[-1] and x.dtype == torch.float32 and x.is_cpu
+        learns = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
+        # of weights made in inference mode torch does not tell whether they changed
+        return rows and not learns and not self.weight.is_inference()
 
     def _packed_weight(self) -> Tensor:
         if self._packed is None or self._version != self.weight._version:
@@ -71,6 +71,11 @@ def pack(*modules: nn.Module) -> int:
             else:
                 count += pack(child)
     return count
+
+
+def can_pack() -> bool:
+    """Whether this build of torch has oneDNN."""
+    return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 def worth_packing(*modules: nn.Module) -> bool:
@@ -96,7 +101,7 @@ def _free_memory() -> int:
 @cache
 def _gain() -> float:
     """Time of a plain product over that of a packed one, medians of some tries in turns."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if not can_pack():
         return 0.0
     x, weight, bias = torch.ones(64, 1024), torch.ones(2816, 1024), torch.ones(2816)
     packed = _pack(weight)
